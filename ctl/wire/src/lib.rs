@@ -1,0 +1,23 @@
+//! What `talasd` and its clients say to each other, as types: the control protocol, and the
+//! objects that both the control socket and HTTP answer with.
+//!
+//! In here: serde types, version numbers, size caps. Not in here: I/O, text for people, and
+//! decisions. The daemon depends on this crate; the crate depends on nothing of the daemon.
+//!
+//! Times named `*_ms` are milliseconds since the Unix epoch unless a comment says otherwise.
+
+mod device;
+mod protocol;
+mod status;
+mod stream;
+
+pub use device::{Ability, Device, DeviceList, Span};
+pub use protocol::{
+    ErrorBody, Hello, LaggedNotice, Level, MAX_LINE_BYTES, PROTO, Reply, Request, code, method,
+};
+pub use status::{
+    Capture, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source, SourceKind, State, Status,
+};
+pub use stream::{
+    ConnectionInfo, ConnectionPage, DetailedStreamStats, MemoryUsage, Meter, Meters, ReloadReport, Version,
+};

@@ -1,0 +1,2 @@
+//! Sources of sound (being built).
+pub mod settings;

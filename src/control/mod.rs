@@ -1,0 +1,2 @@
+//! The control socket (being built).
+pub mod settings;

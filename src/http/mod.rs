@@ -1,0 +1,2 @@
+//! The HTTP door (being built).
+pub mod settings;

@@ -1,0 +1,65 @@
+//! `[http]` and `[http.cors]`.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// TCP addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Further names that a `Host` header may carry, beside loopback names and the listen addresses.
+    pub hosts: Vec<String>,
+    /// `[http.cors]`.
+    pub cors: Cors,
+    /// Silence on a stream after which a heartbeat is sent.
+    pub sse_heartbeat: Duration,
+    /// A connection whose peer accepts no byte for so long is reset.
+    pub stale_after: Duration,
+    /// Largest JSON body, in MiB.
+    pub max_json_mb: u32,
+    /// Streams at a time; 0 is no limit of its own.
+    pub max_streams: u32,
+}
+
+/// `[http.cors]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// Origins of pages that may use the API from a browser.
+    pub origins: Vec<String>,
+    /// Methods they may use.
+    pub methods: Vec<String>,
+    /// Headers they may send.
+    pub headers: Vec<String>,
+    /// Whether they may send credentials.
+    pub credentials: bool,
+}
+
+/// The port of the founding documents.
+const PORT: u16 = 8080;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![(Ipv4Addr::LOCALHOST, PORT).into(), (Ipv6Addr::LOCALHOST, PORT).into()],
+            hosts: Vec::new(),
+            cors: Cors::default(),
+            sse_heartbeat: Duration::from_secs(15),
+            stale_after: Duration::from_secs(300),
+            max_json_mb: 10,
+            max_streams: 0,
+        }
+    }
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        let words = |list: &[&str]| list.iter().map(|&word| word.to_owned()).collect();
+        Self {
+            origins: words(&["http://localhost:3000", "http://localhost:8080"]),
+            methods: words(&["GET", "POST", "OPTIONS"]),
+            headers: words(&["Authorization", "Accept", "Content-Type", "Cache-Control"]),
+            credentials: true,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Tools that know nothing of sound: clocks, the stop signal, rings and logs, names and counters.
+
+pub mod atomic_file;
+pub mod backoff;
+pub mod clock;
+pub mod contain;
+pub mod journal;
+pub mod listen;
+pub mod paths;
+pub mod pulse;
+pub mod ring;
+pub mod spread;
+pub mod stop;
+pub mod tally;
+pub mod tasks;
