@@ -75,6 +75,8 @@ pub struct Stream {
     heard: Orders,
     /// Unpluggings before this stream was opened.
     unplugs: u32,
+    /// Whether others are kept from opening the card.
+    holds_card: bool,
 }
 
 impl Stream {
@@ -86,7 +88,16 @@ impl Stream {
         block.owner_pid.store(std::process::id(), Release);
         let setup =
             Setup { rate: 48_000, channels: 1, format: Format::S16Le, buffer_frames: 1, avail_min: 1 };
-        Self { control, content, wake, ring: Ring::new(FIRST_BOUNDARY), setup, heard, unplugs }
+        Self {
+            control,
+            content,
+            wake,
+            ring: Ring::new(FIRST_BOUNDARY),
+            setup,
+            heard,
+            unplugs,
+            holds_card: true,
+        }
     }
 
     /// What the client polls.
@@ -120,7 +131,9 @@ impl Stream {
     pub fn start(&mut self, io: &mut Ioplug) -> Result<(), Errno> {
         self.check_present(io)?;
         let block = self.control.block();
-        let frame = self.control.start_clock()?.frame(monotonic_ns(), self.setup.rate).max(self.ring.frame());
+        // The clock is read first: where this start is the card's first, nothing goes by before frame 0.
+        let now_ns = monotonic_ns();
+        let frame = self.control.start_clock()?.frame(now_ns, self.setup.rate).max(self.ring.frame());
         self.heard = Orders::of(block);
         io.appl_ptr = io.hw_ptr;
         self.ring.restart(io.hw_ptr, frame);
@@ -255,18 +268,31 @@ impl Stream {
         self.control.anchor().frame(monotonic_ns(), self.setup.rate).max(self.ring.frame())
     }
 
-    fn check_present(&self, io: &mut Ioplug) -> Result<(), Errno> {
+    fn check_present(&mut self, io: &mut Ioplug) -> Result<(), Errno> {
         let block = self.control.block();
         if block.present.load(Acquire) != 0 && block.unplugs.load(Acquire) == self.unplugs {
             return Ok(());
         }
         io.state = SND_PCM_STATE_DISCONNECTED;
+        self.give_up();
         Err(Errno(libc::ENODEV))
+    }
+
+    /// Lets others open the card: a dead handle does not hold what is plugged in anew.
+    fn give_up(&mut self) {
+        if !self.holds_card {
+            return;
+        }
+        self.holds_card = false;
+        self.control.block().owner_pid.store(0, Release);
+        // Without the lock gone the next open says EBUSY, which tells; there is nobody here to tell more.
+        let _ = self.control.release();
     }
 
     /// Lets a client at `appl` sleep until enough frames are there; a stalled card wakes nobody.
     fn sleep(&self, appl: u64) {
-        let due = self.ring.frame_at(appl) + self.setup.avail_min;
+        // A full buffer wakes too: that is an overrun.
+        let due = self.ring.frame_at(appl) + self.setup.avail_min.min(self.setup.buffer_frames);
         if due <= self.ring.frame() {
             self.wake.now();
         } else if self.control.block().stalled.load(Acquire) != 0 {
@@ -279,8 +305,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let block = self.control.block();
-        block.owner_pid.store(0, Release);
-        block.closes.fetch_add(1, Release);
+        self.give_up();
+        self.control.block().closes.fetch_add(1, Release);
     }
 }

@@ -7,15 +7,13 @@ use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use crate::card::{CONF_FILE, CONTROL_FILE, Card, DEFINITION_FILE, SAMPLES_FILE};
+use crate::card::{CONF_FILE, CONTROL_FILE, Card, DEFINITION_FILE, SAMPLES_FILE, SYSTEM_CONF};
 use crate::content::Format;
 use crate::control::Control;
 use crate::plugin;
 
 /// What a card's PCM is called unless [`Builder::name`] says otherwise.
 pub const DEFAULT_NAME: &str = "talassim";
-/// The configuration of the system's alsa-lib, which a card's own adds to.
-const SYSTEM_CONF: &str = "/usr/share/alsa/alsa.conf";
 
 /// A card in the making. Unless told otherwise: stereo, 48 kHz, S16 and S32, playing the ramp.
 #[derive(Clone, Debug)]
@@ -145,6 +143,11 @@ impl Builder {
         fs::create_dir_all(&self.dir)?;
         // alsa-lib resolves nothing against the folder of its configuration: every path in it is absolute.
         let dir = self.dir.canonicalize()?;
+        if dir.to_string_lossy().contains([' ', ':']) {
+            return Err(invalid(
+                "spaces and colons separate the files in ALSA_CONFIG_PATH: not in a card's path",
+            ));
+        }
         let plugin = match &self.plugin {
             Some(path) => path.canonicalize()?,
             None => plugin::find()?,

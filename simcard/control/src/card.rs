@@ -15,7 +15,8 @@ pub(crate) const SAMPLES_FILE: &str = "card.s32";
 pub(crate) const CONTROL_FILE: &str = "card.ctl";
 pub(crate) const DEFINITION_FILE: &str = "card.conf";
 pub(crate) const CONF_FILE: &str = "asound.conf";
-const SYSTEM_CONF: &str = "/usr/share/alsa/alsa.conf";
+/// The configuration of the system's alsa-lib, which a card's own adds to.
+pub(crate) const SYSTEM_CONF: &str = "/usr/share/alsa/alsa.conf";
 const CONF_VARIABLE: &str = "ALSA_CONFIG_PATH";
 
 /// A simulated card. Any number of handles, in any number of processes, may steer the same one.
@@ -132,7 +133,7 @@ impl Card {
         self.block().present.load(Relaxed) != 0
     }
 
-    /// Whether it plays somebody else's.
+    /// Whether opening it says EBUSY by order.
     pub fn is_busy(&self) -> bool {
         self.block().busy.load(Relaxed) != 0
     }
@@ -142,9 +143,9 @@ impl Card {
         self.block().stalled.load(Relaxed) != 0
     }
 
-    /// The process that opened it last and has not closed it.
+    /// The process that has it open. For people: one in another container looks dead from here.
     pub fn owner_pid(&self) -> Option<u32> {
-        Some(self.block().owner_pid.load(Relaxed)).filter(|&pid| pid != 0)
+        Some(self.block().owner_pid.load(Relaxed)).filter(|&pid| pid != 0 && is_alive(pid))
     }
 
     fn block(&self) -> &Block {
@@ -152,12 +153,16 @@ impl Card {
     }
 }
 
+fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
 /// What a card has counted. At one sample rate, `frames + lost` is `end_frame` less the frame of the first start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Successful opens.
     pub opens: u64,
-    /// Opens refused: unplugged or busy.
+    /// Opens refused, because the card was unplugged or taken.
     pub refusals: u64,
     /// Closes by a client; one that is killed does not close.
     pub closes: u64,

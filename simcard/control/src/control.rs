@@ -57,7 +57,7 @@ pub struct Block {
     anchors: [AnchorSlot; ANCHORS],
     /// Successful opens.
     pub opens: AtomicU64,
-    /// Opens refused: unplugged or busy.
+    /// Opens refused, because the card was unplugged or taken.
     pub refusals: AtomicU64,
     /// Closes by a client; one that is killed does not close.
     pub closes: AtomicU64,
@@ -186,6 +186,11 @@ impl Control {
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Gives the card up before this value goes.
+    pub fn release(&self) -> io::Result<()> {
+        self.file.unlock()
     }
 
     /// The clock as it runs now.

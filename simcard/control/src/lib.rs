@@ -24,3 +24,7 @@ pub mod wav;
 pub use builder::{Builder, DEFAULT_NAME};
 pub use card::{Card, Counters, env_of};
 pub use content::Format;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
