@@ -1,1 +1,5 @@
-//! Being built.
+//! Pure transforms of samples: no I/O, no clocks, no threads, and no failure.
+
+pub mod convert;
+pub mod decimate;
+pub mod meter;

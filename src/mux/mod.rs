@@ -1,1 +1,3 @@
-//! Being built.
+//! How encoded sound is framed for a transport.
+
+pub mod sse;
