@@ -252,8 +252,13 @@ const TOO_LATE: &str = "talasctl: the daemon did not answer within 0.3 s\n\
 #[test]
 fn silence_is_6() {
     // No hello; a hello and no answer; a hello and half an answer. Each waits for the client's end.
-    let scripts: [fn(&mut Talk); 3] =
-        [|_| {}, |talk| talk.say(HELLO), |talk| talk.send(&format!("{HELLO}\n{{\"id\":1,"))];
+    let scripts: [fn(&mut Talk); 3] = [
+        |_| {},
+        |talk| talk.say(HELLO),
+        |talk| {
+            talk.send(&format!("{HELLO}\n{{\"id\":1,"));
+        },
+    ];
     for script in scripts {
         let daemon = Daemon::start(move |talk| {
             script(talk);

@@ -86,14 +86,14 @@ impl Talk {
         Self { stream: BufReader::new(stream), asked: Vec::new() }
     }
 
-    /// Sends a line.
+    /// Sends a line. The client may be gone: that is the test's to judge.
     pub fn say(&mut self, line: &str) {
         self.send(&format!("{line}\n"));
     }
 
-    /// Sends these characters. The client may be gone: that is the test's to judge.
-    pub fn send(&mut self, text: &str) {
-        let _ = self.stream.get_mut().write_all(text.as_bytes());
+    /// Sends these characters; says whether anybody is there to take them.
+    pub fn send(&mut self, text: &str) -> bool {
+        self.stream.get_mut().write_all(text.as_bytes()).is_ok()
     }
 
     /// Waits for a line of the client, or its end.
