@@ -11,17 +11,12 @@ pub struct Block {
     pub position: u64,
     /// When that was captured, on the monotonic clock.
     pub mono_ns: i64,
+    /// Captured frames it stands for: as many as it has samples, unless its rate was lowered.
+    pub captured: u64,
     /// First shown channel.
     pub a: Vec<f32>,
     /// Second shown channel; as long as `a`.
     pub b: Vec<f32>,
-}
-
-impl Block {
-    /// Frames in the block.
-    pub fn frames(&self) -> u64 {
-        self.a.len() as u64
-    }
 }
 
 /// What comes next in the programme, as the frame API tells it.
@@ -118,6 +113,7 @@ impl Assembler {
                 number: quantum.block,
                 position: quantum.position,
                 mono_ns: quantum.mono_ns,
+                captured: 0,
                 a: Vec::with_capacity(self.block_frames as usize),
                 b: Vec::with_capacity(self.block_frames as usize),
             });
@@ -129,7 +125,8 @@ impl Assembler {
             block.a.push(frame[a]);
             block.b.push(frame[b]);
         }
-        if block.a.len() >= self.block_frames as usize {
+        block.captured += quantum.frames;
+        if block.captured >= u64::from(self.block_frames) {
             self.flush(emit);
         }
     }
@@ -153,7 +150,7 @@ impl Assembler {
 
     fn flush(&mut self, emit: &mut impl FnMut(Item)) {
         if let Some(block) = self.open.take() {
-            self.end = Some(End { number: block.number + 1, position: block.position + block.frames() });
+            self.end = Some(End { number: block.number + 1, position: block.position + block.captured });
             self.emit(Unit::Block(block), emit);
         }
     }
@@ -227,7 +224,7 @@ mod tests {
         let quanta = [programme.filler(1, GapReason::Overrun), programme.sound(2), programme.sound(6)];
         let units = collect(&mut Assembler::new(8, 0, 1), &quanta);
         let [Unit::Block(block)] = &units[..] else { panic!("{units:?}") };
-        assert_eq!((block.number, block.frames()), (2, 8));
+        assert_eq!((block.number, block.captured), (2, 8));
         let units = collect(&mut Assembler::new(8, 0, 1), &quanta[2..]);
         assert!(units.is_empty(), "sound from inside a block is left out");
     }
@@ -246,7 +243,7 @@ mod tests {
         let [Unit::Block(_), Unit::Block(short), Unit::Gap(gap), Unit::Block(after)] = &units[..] else {
             panic!("{units:?}")
         };
-        assert_eq!((short.number, short.frames()), (1, 3));
+        assert_eq!((short.number, short.captured), (1, 3));
         assert_eq!((gap.from_frame, gap.to_frame, gap.lost, gap.position), (2, 3, 10, 11));
         assert_eq!((gap.reason, gap.mono_ns), (GapReason::Overrun, 110));
         assert_eq!((after.number, after.position), (4, 21));
@@ -279,7 +276,7 @@ mod tests {
         let [Unit::Block(short), Unit::State(told), Unit::Block(next)] = &units[..] else {
             panic!("{units:?}")
         };
-        assert_eq!((short.number, short.frames(), next.number), (0, 3, 1));
+        assert_eq!((short.number, short.captured, next.number), (0, 3, 1));
         assert_eq!(*told, mark);
     }
 

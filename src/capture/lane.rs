@@ -20,6 +20,8 @@ pub struct Stamp {
     pub mono_ns: i64,
     /// Interleaved channels.
     pub channels: u16,
+    /// Sessions counted: which one captured it.
+    pub session: u32,
     /// Why the position does not follow the chunk before, if it does not.
     pub reason: Option<GapReason>,
 }
@@ -35,6 +37,7 @@ pub struct Lane {
     bell: Arc<EventFd>,
     /// Cause of the hole before the next chunk.
     pending: Option<GapReason>,
+    session: u32,
 }
 
 impl Lane {
@@ -45,7 +48,13 @@ impl Lane {
         counters: Arc<Counters>,
         bell: Arc<EventFd>,
     ) -> Self {
-        Self { ring, timeline: Timeline::new(sample_rate), counters, bell, pending: None }
+        Self { ring, timeline: Timeline::new(sample_rate), counters, bell, pending: None, session: 0 }
+    }
+
+    /// The next session begins; returns its number.
+    pub fn begin_session(&mut self) -> u32 {
+        self.session += 1;
+        self.session
     }
 
     /// The ring, to prepare its memory before a session.
@@ -85,7 +94,13 @@ impl Lane {
         fill: impl FnOnce(&mut [f32], &mut [f32]) -> u64,
     ) {
         let mono_ns = self.timeline.next_mono_ns();
-        let stamp = Stamp { position: self.timeline.next(), mono_ns, channels, reason: self.pending };
+        let stamp = Stamp {
+            position: self.timeline.next(),
+            mono_ns,
+            channels,
+            session: self.session,
+            reason: self.pending,
+        };
         let mut nonfinite = 0;
         let taken = self.ring.push(stamp, frames * usize::from(channels), |first, second| {
             nonfinite = fill(first, second);

@@ -95,8 +95,7 @@ impl FrameEncoder {
     }
 
     fn write_rest(&self, out: &mut Vec<u8>, block: &Block, wall: &WallClock) {
-        let duration_ms =
-            block.frames() as f64 * f64::from(self.factor) * 1000.0 / f64::from(self.capture_rate);
+        let duration_ms = block.captured as f64 * 1000.0 / f64::from(self.capture_rate);
         let rest = write!(
             out,
             ",\"sample_rate\":{},\"timestamp\":{},\"frame_number\":{},\"duration_ms\":{duration_ms},\"position\":{}}}",
@@ -177,7 +176,7 @@ mod tests {
     fn sample_block() -> Block {
         let a: Vec<f32> = (0..64).map(|n| (n as f32 - 32.0) / 32_768.0).chain([0.1, -1.0, 1e-20]).collect();
         let b = a.iter().rev().copied().collect();
-        Block { number: 12, position: 12_288, mono_ns: 0, a, b }
+        Block { number: 12, position: 12_288, mono_ns: 0, captured: 67, a, b }
     }
 
     fn floats(value: &Value) -> Vec<f32> {
@@ -230,7 +229,7 @@ mod tests {
         let value: Value = serde_json::from_slice(&encode(Encoding::Json, 4)).expect("JSON");
         assert_eq!(value["sample_rate"], 12_000);
         let duration = value["duration_ms"].as_f64().expect("a number");
-        assert!((duration - 67.0 / 12.0).abs() < 1e-9);
+        assert!((duration - 67.0 / 48.0).abs() < 1e-9);
     }
 
     #[test]

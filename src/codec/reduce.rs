@@ -81,9 +81,10 @@ impl Reducer {
             let centres = || (offset..offset + next.frames).step_by(self.decimator.factor());
             let a = centres().map(|centre| self.decimator.at(&self.a, centre)).collect();
             let b = centres().map(|centre| self.decimator.at(&self.b, centre)).collect();
-            let Waiting { number, position, mono_ns, .. } = next;
-            emit(Item { epoch: self.epoch, unit: Unit::Block(Block { number, position, mono_ns, a, b }) });
-            self.drop_past(offset + next.frames);
+            let Waiting { number, position, mono_ns, frames } = next;
+            let block = Block { number, position, mono_ns, captured: frames as u64, a, b };
+            emit(Item { epoch: self.epoch, unit: Unit::Block(block) });
+            self.drop_past(offset + frames);
         }
     }
 
@@ -111,7 +112,9 @@ mod tests {
     use crate::audio::{State, StateMark};
 
     fn block(number: u64, position: u64, samples: &[f32]) -> Item {
-        let block = Block { number, position, mono_ns: 7, a: samples.to_vec(), b: samples.to_vec() };
+        let captured = samples.len() as u64;
+        let block =
+            Block { number, position, mono_ns: 7, captured, a: samples.to_vec(), b: samples.to_vec() };
         Item { epoch: 0, unit: Unit::Block(block) }
     }
 

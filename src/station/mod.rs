@@ -1,1 +1,315 @@
-//! Being built.
+//! The station: the running pipeline from the source to the renditions, its controls, and the one
+//! snapshot that describes it. The doors hold a [`Station`]; everything behind it is threads and atomics.
+//!
+//! In here: keeping the source open (`keeper`), the programme (`programme`, pure; `pump`, its thread),
+//! renditions, listeners, figures. Not in here: protocols, configuration, the life of the process.
+
+mod controls;
+mod health;
+mod keeper;
+mod listeners;
+mod memory;
+mod programme;
+mod pump;
+mod rates;
+mod renditions;
+mod shared;
+mod snapshot;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use tokio::sync::watch;
+
+pub use controls::Scale;
+pub use health::Health;
+pub use listeners::{Listener, Registered};
+pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
+pub use snapshot::{PAGE, meters};
+
+use crate::audio::StateMark;
+use crate::capture::{self, Counters, Lane, ToneControl};
+use crate::error::{Error, Kind, Result};
+use crate::tools::clock::WallClock;
+use crate::tools::ring;
+use crate::tools::stop::Stop;
+use keeper::Keeper;
+use listeners::Listeners;
+use memory::Memory;
+use programme::Shape;
+use pump::Pump;
+use rates::Rates;
+use renditions::{Material, Renditions};
+use shared::Shared;
+
+/// What the ring holds: the pump may be held up for so long before captured sound is dropped.
+const RING_S: usize = 2;
+/// How long a start waits for a source that is required.
+const REQUIRED_WAIT: Duration = Duration::from_secs(5);
+
+/// A handle on the running pipeline.
+#[derive(Debug)]
+pub struct Station {
+    shared: Arc<Shared>,
+    rates: Rates,
+    memory: Memory,
+    state_dir: PathBuf,
+    config_warnings: Vec<String>,
+    bell: Arc<EventFd>,
+    /// What the operators' wishes wait for one after the other, so that memory and programme agree.
+    pausing: tokio::sync::Mutex<()>,
+}
+
+/// What is built and not yet started.
+pub struct Parts {
+    pump: Pump,
+    keeper: Keeper,
+    first: mpsc::Receiver<Result<()>>,
+}
+
+/// The station's threads.
+#[derive(Debug)]
+pub struct Threads {
+    pump: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+}
+
+impl Station {
+    /// Builds the pipeline; starts nothing.
+    ///
+    /// # Errors
+    /// The process is out of descriptors.
+    pub fn build(
+        settings: &capture::Settings,
+        state_dir: &Path,
+        config_warnings: Vec<String>,
+    ) -> Result<(Arc<Self>, Parts)> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|error| Error::caused(Kind::Internal, "cannot make an eventfd", error))?;
+        let bell = Arc::new(bell);
+        let (source, tone) = capture::source(settings);
+        let memory = Memory::new(state_dir);
+        let shared = Arc::new(share(settings, source.as_ref(), tone, memory.is_paused()));
+        let period_frames = capture::period_frames(settings);
+        let shape =
+            Shape { sample_rate: settings.sample_rate, block_frames: settings.block_frames, period_frames };
+        let (writer, reader) = make_ring(settings, period_frames);
+        let lane = Lane::new(writer, settings.sample_rate, shared.counters.clone(), bell.clone());
+        let (pump, programme) = Pump::new(reader, bell.clone(), shape, shared.clone());
+        shared.renditions.provide(Material {
+            programme,
+            wall: shared.wall.clone(),
+            sample_rate: settings.sample_rate,
+            block_frames: settings.block_frames,
+            channels: (settings.channel_a.into(), settings.channel_b.into()),
+        });
+        let (told, first) = mpsc::channel();
+        let keeper = Keeper::new(source, lane, shared.clone(), bell.clone(), told);
+        let station = Self {
+            shared,
+            rates: Rates::default(),
+            memory,
+            state_dir: state_dir.to_owned(),
+            config_warnings,
+            bell,
+            pausing: tokio::sync::Mutex::new(()),
+        };
+        Ok((Arc::new(station), Parts { pump, keeper, first }))
+    }
+
+    /// State of the programme.
+    pub fn state(&self) -> StateMark {
+        self.shared.state.get()
+    }
+
+    /// Follows the state of the programme.
+    pub fn health(&self) -> &Health {
+        &self.shared.state
+    }
+
+    /// Monotonic to wall time.
+    pub fn wall(&self) -> &WallClock {
+        &self.shared.wall
+    }
+
+    /// Follows the levels.
+    pub fn watch_meters(&self) -> watch::Receiver<(u64, Vec<crate::dsp::meter::Level>)> {
+        self.shared.meters.subscribe()
+    }
+
+    /// Pauses or resumes. On return it is in force: after a pause nothing captured goes anywhere. Returns
+    /// a warning when it will not outlive a restart.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] when the programme does not follow in time.
+    pub async fn pause(self: &Arc<Self>, paused: bool) -> Result<Option<String>> {
+        let _turn = self.pausing.lock().await;
+        let station = self.clone();
+        // First the memory: a crash in between must not open a paused microphone.
+        let remembered = tokio::task::spawn_blocking(move || station.memory.set_paused(paused)).await;
+        let warning = match remembered {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.chain()),
+            Err(_) => Some("the daemon is stopping".to_owned()),
+        };
+        if let Some(reason) = &warning {
+            tracing::warn!(event = "state_not_saved", reason, "pause will not survive a restart");
+        }
+        self.shared.controls.pause(paused, || self.ring()).await?;
+        let event = if paused { "programme_paused" } else { "programme_resumed" };
+        tracing::info!(event, "{}", if paused { "paused" } else { "resumed" });
+        Ok(warning.map(|reason| format!("this will not survive a restart: {reason}")))
+    }
+
+    /// Changes the global quality.
+    pub fn set_quality(&self, scale: Scale) {
+        self.shared.controls.set_quality(scale);
+        tracing::info!(event = "quality_changed", scale = scale.value(), "quality changed");
+    }
+
+    /// The global quality.
+    pub fn scale(&self) -> Scale {
+        self.shared.controls.quality()
+    }
+
+    /// Follows the global quality.
+    pub fn watch_quality(&self) -> watch::Receiver<Scale> {
+        self.shared.controls.watch_quality()
+    }
+
+    /// Listens to live frames from now on.
+    ///
+    /// # Errors
+    /// The system gives no thread for the encoding.
+    pub fn subscribe(&self, key: Key) -> Result<Subscription> {
+        self.shared.renditions.subscribe(key)
+    }
+
+    /// Puts a listener on the list.
+    pub fn register(&self, ip: std::net::IpAddr, user_agent: &str) -> Registered {
+        self.shared.listeners.register(ip, user_agent)
+    }
+
+    /// Listeners of live frames now.
+    pub fn listener_count(&self) -> u64 {
+        self.shared.listeners.count()
+    }
+
+    /// Open HTTP connections, for the door to count.
+    pub fn http_connections(&self) -> &AtomicU64 {
+        &self.shared.listeners.connections
+    }
+
+    /// The tone, if it is the source.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when it is not.
+    pub fn tone(&self) -> Result<&ToneControl> {
+        self.shared.tone.as_deref().ok_or_else(|| {
+            Error::new(Kind::Conflict, "the source is no tone: set [capture.tone] to rehearse faults")
+        })
+    }
+
+    /// The ALSA device in use, if there is one.
+    pub fn alsa_device(&self) -> Option<&str> {
+        match &self.shared.settings.source {
+            capture::settings::SourceSettings::Alsa(alsa) => Some(&alsa.device),
+            _ => None,
+        }
+    }
+
+    /// Once a second: clocks and figures.
+    pub fn housekeep(&self) {
+        self.shared.wall.refresh();
+        self.rates.sample(&self.shared);
+    }
+
+    /// The loops that must turn, and how long ago each did, in nanoseconds. A loop at rest has turned just now.
+    pub fn pulses(&self, now_ns: i64) -> [(&'static str, i64); 3] {
+        let shared = &self.shared;
+        [
+            ("capture", shared.counters.pulse.age_ns(now_ns)),
+            ("keeper", shared.keeper_pulse.age_ns(now_ns)),
+            ("pump", shared.pump_pulse.age_ns(now_ns)),
+        ]
+    }
+
+    fn ring(&self) {
+        // Fails only when the counter is full, and then the pump is awake anyway.
+        let _ = self.bell.write(1);
+    }
+
+    /// Waits for the encodings to end, after the other threads did.
+    pub fn join_renditions(&self) {
+        self.shared.renditions.join();
+    }
+}
+
+impl Parts {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The system gives no thread, or the source is required and cannot be had ([`Kind::Required`]).
+    pub fn spawn(self, station: &Station, stop: &Stop) -> Result<Threads> {
+        let pump = self.pump.spawn(stop.clone())?;
+        let keeper = self.keeper.spawn(stop.clone())?;
+        if station.shared.settings.required {
+            keeper::require(&self.first, &station.shared.source_name, REQUIRED_WAIT)?;
+        }
+        Ok(Threads { pump, keeper })
+    }
+}
+
+impl Threads {
+    /// Waits for both; the stop signal must have been given.
+    pub fn join(self) {
+        // A panic in either has ended the process by now.
+        let _ = self.keeper.join();
+        let _ = self.pump.join();
+    }
+}
+
+fn make_ring(
+    settings: &capture::Settings,
+    period_frames: u32,
+) -> (ring::RingWriter<capture::Stamp>, ring::RingReader<capture::Stamp>) {
+    let rate = settings.sample_rate as usize;
+    // A device may have more channels than were asked for; then the ring holds less time.
+    let samples = RING_S * rate * usize::from(settings.channels).max(2);
+    let chunks = RING_S * rate / period_frames.max(1) as usize * 4;
+    ring::ring(samples, chunks.max(64))
+}
+
+fn share(
+    settings: &capture::Settings,
+    source: &dyn capture::Source,
+    tone: Option<Arc<ToneControl>>,
+    paused: bool,
+) -> Shared {
+    let wall = Arc::new(WallClock::new());
+    let now_ms = wall.now_ms();
+    Shared {
+        settings: settings.clone(),
+        source_kind: source.kind(),
+        source_name: source.name(),
+        tone,
+        wall,
+        started: Instant::now(),
+        state: Health::new(now_ms),
+        source_state: Health::new(now_ms),
+        counters: Arc::new(Counters::new()),
+        granted: Mutex::new(None),
+        gaps: shared::Gaps::default(),
+        blocks: AtomicU64::new(0),
+        meters: watch::Sender::new((0, Vec::new())),
+        controls: controls::Controls::new(paused),
+        renditions: Renditions::default(),
+        listeners: Arc::new(Listeners::default()),
+        pump_pulse: crate::tools::pulse::Pulse::resting(),
+        keeper_pulse: crate::tools::pulse::Pulse::resting(),
+    }
+}

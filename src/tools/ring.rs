@@ -71,6 +71,11 @@ impl<H: Copy> RingWriter<H> {
 }
 
 impl<H: Copy> RingReader<H> {
+    /// The header of the oldest chunk.
+    pub fn peek(&self) -> Option<H> {
+        self.heads.peek().ok().map(|head| head.header)
+    }
+
     /// Takes the oldest chunk and shows it as a header and two slices, one after the other.
     /// `None` when the ring is empty.
     pub fn pop<T>(&mut self, take: impl FnOnce(H, &[f32], &[f32]) -> T) -> Option<T> {
@@ -80,11 +85,6 @@ impl<H: Copy> RingReader<H> {
         let result = take(head.header, first, second);
         chunk.commit_all();
         Some(result)
-    }
-
-    /// Whether there is nothing to take.
-    pub fn is_empty(&self) -> bool {
-        self.heads.is_empty()
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the log must know of an entry to bound itself.
 pub trait Extent {
@@ -288,13 +288,17 @@ impl<T: Extent + Clone> Cursor<T> {
     /// For threads: waits for what is next, `None` after `timeout`.
     pub fn next_within(&mut self, timeout: Duration) -> Option<Next<T>> {
         let shared = self.shared.clone();
+        let deadline = Instant::now() + timeout;
         let mut inner = shared.lock();
-        if let Some(next) = inner.look(&mut self.next) {
-            return Some(next);
+        loop {
+            if let Some(next) = inner.look(&mut self.next) {
+                return Some(next);
+            }
+            // A bell that rang for an entry this reader already has is no reason to give up.
+            let left = deadline.checked_duration_since(Instant::now())?;
+            inner =
+                shared.bell.wait_timeout(inner, left).map_or_else(|e| e.into_inner().0, |(guard, _)| guard);
         }
-        inner =
-            shared.bell.wait_timeout(inner, timeout).map_or_else(|e| e.into_inner().0, |(guard, _)| guard);
-        inner.look(&mut self.next)
     }
 }
 

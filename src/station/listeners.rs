@@ -1,0 +1,234 @@
+//! Who listens to live frames: one entry for each, with figures that its connection keeps up to date.
+//!
+//! A block counts as sent when its last byte was written to the socket, not when it was handed to the
+//! HTTP library: only the connection's own I/O wrapper knows.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use talas_wire::ConnectionInfo;
+use uuid::Uuid;
+
+use crate::tools::clock;
+
+/// Longest client name that is kept, in characters.
+const USER_AGENT_CHARS: usize = 256;
+
+/// Figures of all listeners ever.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Blocks written to sockets.
+    pub frames: AtomicU64,
+    /// Bytes written to sockets.
+    pub bytes: AtomicU64,
+    /// Blocks that slow listeners missed.
+    pub dropped: AtomicU64,
+    /// Sum of the times from capture to socket, nanoseconds.
+    pub latency_ns: AtomicU64,
+    /// Streams ever begun.
+    pub begun: AtomicU64,
+}
+
+/// A block on its way to the socket.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    /// Bytes of the stream up to its end.
+    until: u64,
+    /// When its first sample was captured.
+    captured_ns: i64,
+}
+
+/// One listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its id, which the first event carries.
+    pub id: Uuid,
+    ip: IpAddr,
+    user_agent: String,
+    connected_at: Timestamp,
+    last_write_ms: AtomicI64,
+    frames_sent: AtomicU64,
+    bytes_sent: AtomicU64,
+    errors: AtomicU64,
+    /// Touched by the body and the I/O wrapper of one connection, one after the other: never contended.
+    flight: Mutex<Flight>,
+    totals: Arc<Totals>,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    handed_over: u64,
+    written: u64,
+    blocks: VecDeque<InFlight>,
+}
+
+impl Listener {
+    /// The body handed over so many bytes of the stream, framing included; `captured_ns` is the capture
+    /// time of the block that ends with them, if one does.
+    pub fn handed_over(&self, bytes: usize, captured_ns: Option<i64>) {
+        let mut flight = lock(&self.flight);
+        flight.handed_over += bytes as u64;
+        if let Some(captured_ns) = captured_ns {
+            let until = flight.handed_over;
+            flight.blocks.push_back(InFlight { until, captured_ns });
+        }
+    }
+
+    /// So many bytes were written to the socket.
+    pub fn written(&self, bytes: usize) {
+        let now_ns = clock::mono_ns();
+        let mut flight = lock(&self.flight);
+        // The head of the response is written too, and was never handed over.
+        let before = flight.written;
+        flight.written = (before + bytes as u64).min(flight.handed_over);
+        self.count_bytes(flight.written - before);
+        while let Some(block) = flight.blocks.front().copied().filter(|block| block.until <= flight.written) {
+            flight.blocks.pop_front();
+            self.frames_sent.fetch_add(1, Ordering::Relaxed);
+            self.totals.frames.fetch_add(1, Ordering::Relaxed);
+            let latency_ns = u64::try_from(now_ns - block.captured_ns).unwrap_or(0);
+            self.totals.latency_ns.fetch_add(latency_ns, Ordering::Relaxed);
+        }
+    }
+
+    fn count_bytes(&self, bytes: u64) {
+        if bytes > 0 {
+            self.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+            self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.last_write_ms.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
+        }
+    }
+
+    /// It was too slow and missed so many blocks.
+    pub fn missed(&self, blocks: u64) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.totals.dropped.fetch_add(blocks, Ordering::Relaxed);
+    }
+
+    /// What people may know of it.
+    pub fn info(&self) -> ConnectionInfo {
+        let last_write = Timestamp::from_millisecond(self.last_write_ms.load(Ordering::Relaxed));
+        ConnectionInfo {
+            id: self.id.to_string(),
+            user_id: None,
+            ip_address: self.ip.to_string(),
+            user_agent: self.user_agent.clone(),
+            connected_at: self.connected_at.to_string(),
+            last_heartbeat: last_write.unwrap_or(self.connected_at).to_string(),
+            frames_sent: self.frames_sent.load(Ordering::Relaxed),
+            bytes_sent: self.bytes_sent.load(Ordering::Relaxed),
+            errors_count: self.errors.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everybody who listens.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// By id, which grows with time: oldest first.
+    list: Mutex<std::collections::BTreeMap<Uuid, Arc<Listener>>>,
+    /// Figures of all of them ever.
+    pub totals: Arc<Totals>,
+    /// Open HTTP connections.
+    pub connections: AtomicU64,
+}
+
+/// Takes a listener off the list when dropped.
+#[derive(Debug)]
+pub struct Registered {
+    /// The listener.
+    pub listener: Arc<Listener>,
+    all: Arc<Listeners>,
+}
+
+impl Listeners {
+    /// Puts a listener on the list.
+    pub fn register(self: &Arc<Self>, ip: IpAddr, user_agent: &str) -> Registered {
+        let now = Timestamp::now();
+        let listener = Arc::new(Listener {
+            id: Uuid::now_v7(),
+            ip,
+            user_agent: user_agent.chars().take(USER_AGENT_CHARS).collect(),
+            connected_at: now,
+            last_write_ms: AtomicI64::new(now.as_millisecond()),
+            frames_sent: AtomicU64::new(0),
+            bytes_sent: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            flight: Mutex::default(),
+            totals: self.totals.clone(),
+        });
+        self.totals.begun.fetch_add(1, Ordering::Relaxed);
+        lock(&self.list).insert(listener.id, listener.clone());
+        Registered { listener, all: self.clone() }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        lock(&self.list).len() as u64
+    }
+
+    /// Those after an id, oldest first, at most so many.
+    pub fn page(&self, after: Option<Uuid>, limit: usize) -> Vec<Arc<Listener>> {
+        use std::ops::Bound;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        lock(&self.list)
+            .range((from, Bound::Unbounded))
+            .take(limit)
+            .map(|(_, listener)| listener.clone())
+            .collect()
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        lock(&self.all.list).remove(&self.listener.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_block_counts_when_its_last_byte_is_on_the_socket() {
+        let all = Arc::new(Listeners::default());
+        let registered = all.register(Ipv4Addr::LOCALHOST.into(), "test");
+        let listener = &registered.listener;
+        let counts = || {
+            let info = listener.info();
+            (info.frames_sent, info.bytes_sent)
+        };
+        listener.written(300);
+        assert_eq!(counts(), (0, 0), "the head is no part of the stream");
+        listener.handed_over(20, None);
+        listener.handed_over(1000, Some(clock::mono_ns()));
+        listener.written(1019);
+        assert_eq!(counts(), (0, 1019));
+        listener.written(1);
+        assert_eq!(counts(), (1, 1020));
+        assert_eq!(all.totals.frames.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn pages_go_from_the_oldest_to_the_newest_and_those_who_left_are_gone() {
+        let all = Arc::new(Listeners::default());
+        let mut registered: Vec<_> = (0..5)
+            .map(|n| all.register(Ipv4Addr::LOCALHOST.into(), &format!("{n}{}", "x".repeat(400))))
+            .collect();
+        drop(registered.remove(1));
+        let first = all.page(None, 3);
+        let rest = all.page(first.last().map(|l| l.id), 3);
+        let agents: Vec<_> = first.iter().chain(&rest).map(|l| l.info().user_agent).collect();
+        assert_eq!(agents.iter().map(|a| &a[..1]).collect::<Vec<_>>(), ["0", "2", "3", "4"]);
+        assert!(agents.iter().all(|agent| agent.len() == USER_AGENT_CHARS));
+        assert_eq!(all.count(), 4);
+    }
+}

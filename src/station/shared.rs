@@ -1,0 +1,108 @@
+//! What the station's threads and the doors share: counters, states, wishes. No thread waits here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use talas_wire::{LastGap, SourceKind};
+use tokio::sync::watch;
+
+use super::controls::Controls;
+use super::health::Health;
+use super::listeners::Listeners;
+use super::renditions::Renditions;
+use crate::audio::GapReason;
+use crate::capture::{self, Counters, Granted, ToneControl};
+use crate::dsp::meter::Level;
+use crate::tools::clock::WallClock;
+use crate::tools::pulse::Pulse;
+
+/// Holes in the programme.
+#[derive(Debug, Default)]
+pub struct Gaps {
+    /// How many.
+    pub total: AtomicU64,
+    /// Frames of filler, pauses included.
+    pub filler: AtomicU64,
+    /// Frames of filler that stand for lost sound: pauses are not a loss.
+    pub lost: AtomicU64,
+    last: Mutex<Option<LastGap>>,
+}
+
+impl Gaps {
+    /// A hole ended.
+    pub fn ended(&self, reason: GapReason, frames: u64, now_ms: u64) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        let gap = LastGap { reason: reason.as_str().to_owned(), lost_samples: frames, ended_ms: now_ms };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(gap);
+    }
+
+    /// The newest.
+    pub fn last(&self) -> Option<LastGap> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Everything shared.
+#[derive(Debug)]
+pub struct Shared {
+    /// `[capture]` as it was at start.
+    pub settings: capture::Settings,
+    /// Kind of the source.
+    pub source_kind: SourceKind,
+    /// Name of the source.
+    pub source_name: String,
+    /// Steers the tone, if the source is one.
+    pub tone: Option<Arc<ToneControl>>,
+    /// Monotonic to wall time.
+    pub wall: Arc<WallClock>,
+    /// When the daemon started.
+    pub started: Instant,
+    /// State of the programme.
+    pub state: Health,
+    /// State of the source, apart from pause.
+    pub source_state: Health,
+    /// What capture has seen.
+    pub counters: Arc<Counters>,
+    /// What the device granted; `None` before it was first opened.
+    pub granted: Mutex<Option<Granted>>,
+    /// Holes in the programme.
+    pub gaps: Gaps,
+    /// Blocks begun.
+    pub blocks: AtomicU64,
+    /// Time in milliseconds since the epoch, and the newest levels of each channel.
+    pub meters: watch::Sender<(u64, Vec<Level>)>,
+    /// Wishes of the doors.
+    pub controls: Controls,
+    /// Running encodings.
+    pub renditions: Renditions,
+    /// Who listens.
+    pub listeners: Arc<Listeners>,
+    /// Heartbeat of the pump.
+    pub pump_pulse: Pulse,
+    /// Heartbeat of the keeper.
+    pub keeper_pulse: Pulse,
+}
+
+impl Shared {
+    /// The device's parameters, as granted last.
+    pub fn granted(&self) -> Option<Granted> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells the journal that sound flows.
+    pub fn tell_running(&self) {
+        let Some(granted) = self.granted() else { return };
+        tracing::info!(
+            event = "capture_running",
+            source = self.source_name,
+            format = granted.format,
+            channels = granted.channels,
+            sample_rate = self.settings.sample_rate,
+            period_frames = granted.period_frames,
+            buffer_frames = granted.buffer_frames,
+            realtime = ?self.counters.realtime(),
+            "capturing"
+        );
+    }
+}

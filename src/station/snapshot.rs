@@ -1,0 +1,195 @@
+//! Everything observable, gathered in one place. The control socket, HTTP and `talasctl` only render it.
+
+use std::sync::atomic::Ordering;
+
+use talas_wire::{
+    Capture, ConnectionPage, DetailedStreamStats, Disk, Gaps, Listeners, Meter, Meters, Quality, Realtime,
+    Rendition, Source, Status, Version,
+};
+use uuid::Uuid;
+
+use super::Station;
+use crate::capture::Demotion;
+use crate::dsp::meter::Level;
+use crate::error::{Error, Kind, Result};
+
+/// Most connections in one page.
+pub const PAGE: usize = 200;
+
+impl Station {
+    /// The one snapshot.
+    pub fn status(&self) -> Status {
+        let shared = &self.shared;
+        let state = shared.state.get();
+        let source = shared.source_state.get();
+        Status {
+            state: state.state,
+            reason: state.reason.as_deref().map(str::to_owned),
+            since_ms: state.since_ms,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: shared.started.elapsed().as_secs(),
+            source: Source {
+                kind: shared.source_kind,
+                name: shared.source_name.clone(),
+                state: source.state,
+                reason: source.reason.as_deref().map(str::to_owned),
+                since_ms: source.since_ms,
+            },
+            capture: self.capture(),
+            gaps: Gaps { total: shared.gaps.total.load(Ordering::Relaxed), last: shared.gaps.last() },
+            renditions: self.renditions(),
+            listeners: Listeners {
+                sse: shared.listeners.count(),
+                live: 0,
+                websocket: 0,
+                http: shared.listeners.connections.load(Ordering::Relaxed),
+            },
+            quality: self.quality(),
+            disk: self.disk(),
+            warnings: self.warnings(),
+        }
+    }
+
+    fn capture(&self) -> Capture {
+        let counters = &self.shared.counters;
+        let granted = self.shared.granted();
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Capture {
+            sample_rate: self.shared.settings.sample_rate,
+            format: granted.as_ref().map(|granted| granted.format.to_owned()),
+            channels: granted.as_ref().map_or(0, |granted| granted.channels.into()),
+            period_frames: granted.as_ref().map_or(0, |granted| granted.period_frames),
+            buffer_frames: granted.as_ref().map_or(0, |granted| granted.buffer_frames),
+            captured_samples: read(&counters.captured),
+            overruns: read(&counters.overruns),
+            suspends: read(&counters.suspends),
+            stalls: read(&counters.stalls),
+            unplugs: read(&counters.unplugs),
+            lost_samples: read(&self.shared.gaps.lost),
+            ring_dropped_samples: read(&counters.ring_dropped),
+            filler_samples: read(&self.shared.gaps.filler),
+            nonfinite_samples: read(&counters.nonfinite),
+            drift_ppm: counters.drift_ppm(),
+            realtime: self.realtime(),
+            ring_peak: f64::from(counters.ring_peak_permille.load(Ordering::Relaxed)) / 1000.0,
+        }
+    }
+
+    fn realtime(&self) -> Realtime {
+        match self.shared.counters.realtime() {
+            Realtime::Fifo if Demotion::happened() => Realtime::Demoted,
+            other => other,
+        }
+    }
+
+    fn renditions(&self) -> Vec<Rendition> {
+        let running = self.shared.renditions.list();
+        running
+            .iter()
+            .map(|running| Rendition {
+                name: running.key.name(),
+                listeners: running.listeners(),
+                entries: running.entries(),
+                bytes: running.bytes(),
+                since_ms: running.since_ms,
+            })
+            .collect()
+    }
+
+    /// The global quality.
+    pub fn quality(&self) -> Quality {
+        let scale = self.shared.controls.quality();
+        Quality { profile: scale.profile().to_owned(), scale: scale.value() }
+    }
+
+    fn disk(&self) -> Disk {
+        let free = nix::sys::statvfs::statvfs(&self.state_dir).ok();
+        Disk {
+            state_dir: self.state_dir.display().to_string(),
+            writable: nix::unistd::access(&self.state_dir, nix::unistd::AccessFlags::W_OK).is_ok(),
+            free_bytes: free.map(|stat| stat.blocks_available() * stat.fragment_size()),
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.config_warnings.clone();
+        match self.realtime() {
+            Realtime::Denied => warnings.push(
+                "the capture thread has no real-time priority: allow it by LimitRTPRIO= or an entry in limits.conf"
+                    .to_owned(),
+            ),
+            Realtime::Demoted => {
+                warnings.push("the capture thread used up its processor budget and lost its real-time priority".to_owned());
+            }
+            Realtime::Fifo | Realtime::Off => {}
+        }
+        warnings
+    }
+
+    /// Levels now.
+    pub fn meters(&self) -> Meters {
+        meters(&self.shared.meters.borrow())
+    }
+
+    /// Statistics of the frame API, with the first page of connections.
+    pub fn stats(&self, connections: usize) -> DetailedStreamStats {
+        let figures = self.rates.figures();
+        let listeners = &self.shared.listeners;
+        let totals = &listeners.totals;
+        let dropped = totals.dropped.load(Ordering::Relaxed);
+        let due = dropped + totals.frames.load(Ordering::Relaxed);
+        DetailedStreamStats {
+            total_frames: self.shared.blocks.load(Ordering::Relaxed),
+            frames_per_second: figures.blocks_per_second,
+            active_subscribers: listeners.count(),
+            dropped_frames: dropped,
+            connection_count: listeners.count(),
+            connections: listeners.page(None, connections).iter().map(|listener| listener.info()).collect(),
+            memory_usage: figures.memory,
+            cpu_usage: figures.cpu_percent,
+            uptime_seconds: self.shared.started.elapsed().as_secs(),
+            average_latency_ms: figures.latency_ms,
+            bandwidth_usage_mbps: figures.bytes_per_second * 8.0 / 1e6,
+            error_rate_percent: if due > 0 { dropped as f64 / due as f64 * 100.0 } else { 0.0 },
+        }
+    }
+
+    /// A page of connections.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for an id that is none, or a page of 0 or more than [`PAGE`].
+    pub fn connections(&self, after: Option<&str>, limit: usize) -> Result<ConnectionPage> {
+        if !(1..=PAGE).contains(&limit) {
+            return Err(Error::new(Kind::Invalid, format!("limit must be from 1 to {PAGE}, not {limit}")));
+        }
+        let after = after
+            .map(|id| {
+                id.parse::<Uuid>()
+                    .map_err(|_| Error::new(Kind::Invalid, format!("after: {id:?} is no connection id")))
+            })
+            .transpose()?;
+        let listeners = &self.shared.listeners;
+        let page = listeners.page(after, limit + 1);
+        let connections: Vec<_> = page.iter().take(limit).map(|listener| listener.info()).collect();
+        let next = if page.len() > limit { connections.last().map(|info| info.id.clone()) } else { None };
+        Ok(ConnectionPage { connections, next, total: listeners.count() })
+    }
+
+    /// Versions.
+    pub fn version() -> Version {
+        Version { daemon: env!("CARGO_PKG_VERSION").to_owned(), proto: talas_wire::PROTO }
+    }
+}
+
+/// Levels as the wire has them.
+pub fn meters((timestamp_ms, levels): &(u64, Vec<Level>)) -> Meters {
+    let channels = levels
+        .iter()
+        .map(|level| Meter {
+            rms_dbfs: level.rms_dbfs(),
+            peak_dbfs: level.peak_dbfs(),
+            clipped: level.clipped,
+        })
+        .collect();
+    Meters { timestamp_ms: *timestamp_ms, channels }
+}
