@@ -19,7 +19,7 @@ pub struct Settings {
     pub period_ms: u32,
     /// Wanted device buffer: how long the capture thread may be held up before sound is lost.
     pub buffer_ms: u32,
-    /// `SCHED_FIFO` priority of the capture thread, 1…99; 0 asks for none.
+    /// `SCHED_FIFO` priority of the capture thread, 1…98; 0 asks for none. 99 is the kernel's own.
     pub realtime_priority: u8,
     /// End with exit code 4 instead of waiting when the source cannot be opened at start.
     pub required: bool,

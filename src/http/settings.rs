@@ -8,7 +8,8 @@ use std::time::Duration;
 pub struct Settings {
     /// TCP addresses to listen on.
     pub listen: Vec<SocketAddr>,
-    /// Further names that a `Host` header may carry, beside loopback names and the listen addresses.
+    /// Further names that a `Host` header may carry, beside loopback names and the listen addresses:
+    /// names in lower case and IP addresses, an IPv6 one without its brackets.
     pub hosts: Vec<String>,
     /// `[http.cors]`.
     pub cors: Cors,

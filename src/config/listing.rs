@@ -1,0 +1,137 @@
+//! The keys as lists: which there are, and what a configuration has in them.
+
+use std::collections::BTreeMap;
+
+use super::Config;
+use super::form::Form;
+use super::keys::{Keys, describe};
+
+/// Names of everything that a configuration may hold.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Dotted names of the tables, in the order of the shipped file.
+    pub(super) tables: Vec<&'static str>,
+    /// Dotted names of the keys, in the order of the shipped file.
+    pub(super) keys: Vec<String>,
+}
+
+impl Known {
+    /// What this version knows.
+    pub(super) fn new() -> Self {
+        let mut known = Self { tables: Vec::new(), keys: Vec::new() };
+        describe(&mut known, &mut Config::default());
+        known
+    }
+
+    /// Whether a dotted name is a table.
+    pub(super) fn is_table(&self, path: &str) -> bool {
+        self.tables.contains(&path)
+    }
+
+    /// Whether a dotted name is a key.
+    pub(super) fn is_key(&self, path: &str) -> bool {
+        self.keys.iter().any(|key| key == path)
+    }
+
+    /// The keys and tables directly in a table; all tables at the top for `""`.
+    pub(super) fn inside(&self, table: &str) -> Vec<&str> {
+        let names = self.keys.iter().map(String::as_str).chain(self.tables.iter().copied());
+        names.filter(|path| parent(path) == table).map(last).collect()
+    }
+}
+
+/// The table that a dotted name stands in; `""` at the top.
+pub(super) fn parent(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(table, _)| table)
+}
+
+/// The last part of a dotted name.
+pub(super) fn last(path: &str) -> &str {
+    path.rsplit_once('.').map_or(path, |(_, name)| name)
+}
+
+impl Keys for Known {
+    fn table(&mut self, name: &'static str, _: bool, _: &'static str) {
+        self.tables.push(name);
+    }
+
+    fn key<T>(&mut self, name: &'static str, _: &mut T, _: &impl Form<T>, _: &'static str) {
+        let table = self.tables.last().copied().unwrap_or_default();
+        self.keys.push(format!("{table}.{name}"));
+    }
+}
+
+/// What a configuration has in its keys, as TOML, by dotted name; without sources that are not chosen.
+pub(super) fn values(config: &Config) -> BTreeMap<String, String> {
+    let mut values = Values::default();
+    describe(&mut values, &mut config.clone());
+    values.found
+}
+
+/// As [`values`], and the sources that are not chosen with their defaults.
+pub(super) fn all_values(config: &Config) -> BTreeMap<String, String> {
+    let mut values = Values { everything: true, ..Values::default() };
+    describe(&mut values, &mut config.clone());
+    values.found
+}
+
+#[derive(Default)]
+struct Values {
+    table: &'static str,
+    chosen: bool,
+    everything: bool,
+    found: BTreeMap<String, String>,
+}
+
+impl Keys for Values {
+    fn table(&mut self, name: &'static str, chosen: bool, _: &'static str) {
+        (self.table, self.chosen) = (name, chosen);
+    }
+
+    fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, _: &'static str) {
+        if self.chosen || self.everything {
+            self.found.insert(format!("{}.{name}", self.table), form.write(value));
+        }
+    }
+}
+
+/// A key whose value differs between two configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its dotted name.
+    pub key: String,
+    /// Its old value as TOML; none where its source was not chosen.
+    pub old: Option<String>,
+    /// Its new value as TOML; none where its source is no longer chosen.
+    pub new: Option<String>,
+}
+
+/// The keys whose values differ, by name.
+pub fn differences(old: &Config, new: &Config) -> Vec<Difference> {
+    let (mut old, new) = (values(old), values(new));
+    let mut differences: Vec<Difference> = new
+        .into_iter()
+        .map(|(key, new)| Difference { old: old.remove(&key), new: Some(new), key })
+        .filter(|difference| difference.old != difference.new)
+        .collect();
+    differences.extend(old.into_iter().map(|(key, old)| Difference { key, old: Some(old), new: None }));
+    differences.sort_by(|one, other| one.key.cmp(&other.key));
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_described_once() {
+        let known = Known::new();
+        let mut names: Vec<&str> =
+            known.keys.iter().map(String::as_str).chain(known.tables.iter().copied()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(known.keys.iter().all(|key| known.is_table(parent(key))));
+    }
+}

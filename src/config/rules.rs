@@ -1,0 +1,185 @@
+//! Rules between keys, and what is allowed but unwise.
+//!
+//! A rule points at a value that somebody wrote: of two keys that do not fit, one at least is not at
+//! its default. A key that could not be read has no value to hold against another.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use crate::access;
+use crate::capture::settings::SourceSettings;
+
+use super::Config;
+use super::complaint::{Complaint, Place};
+use super::document::Document;
+use super::layer::Entry;
+use super::read::Origins;
+
+/// Periods that the device's buffer must hold: with fewer, one late wake loses sound.
+const PERIODS_IN_BUFFER: u32 = 4;
+
+/// Real-time priority above which the kernel's own threads, the sound card's among them, may wait
+/// for the capture thread.
+const WISE_PRIORITY: u8 = 89;
+
+/// Holds the keys against each other.
+pub(super) fn judge(config: &Config, origins: &Origins<'_>, complaints: &mut Vec<Complaint>) {
+    let rules = [buffer_holds_periods, tone_is_below_nyquist, file_has_path, heartbeat_before_stale];
+    complaints.extend(rules.iter().filter_map(|rule| rule(config, origins)));
+    complaints.extend(listen_is_guarded(config, origins));
+    complaints.extend(listen_is_once(config, origins));
+}
+
+/// A complaint about two keys: the first one that is set is to blame, the other one is shown too.
+fn between(origins: &Origins<'_>, title: String, keys: [(&str, String); 2]) -> Option<Complaint> {
+    let is_unsure =
+        |path: &str| origins.is_broken(path) || (origins.of(path).is_none() && !origins.is_whole());
+    if keys.iter().any(|(path, _)| is_unsure(path)) {
+        return None;
+    }
+    let mut set = keys.into_iter().filter_map(|(path, label)| Some((origins.of(path)?.whole(), label)));
+    let (place, label) = set.next()?;
+    let complaint = Complaint::new(title, place, label);
+    Some(set.fold(complaint, |complaint, (place, label)| complaint.and(place, label)))
+}
+
+fn buffer_holds_periods(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {
+    let (buffer, period) = (config.capture.buffer_ms, config.capture.period_ms);
+    let least = period * PERIODS_IN_BUFFER;
+    if buffer >= least {
+        return None;
+    }
+    between(
+        origins,
+        format!("the buffer holds fewer than {PERIODS_IN_BUFFER} periods"),
+        [
+            ("capture.buffer_ms", format!("expected {least} or more, beside a period of {period} ms")),
+            (
+                "capture.period_ms",
+                format!("expected {} or less, beside a buffer of {buffer} ms", buffer / PERIODS_IN_BUFFER),
+            ),
+        ],
+    )
+}
+
+fn tone_is_below_nyquist(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {
+    let SourceSettings::Tone(tone) = &config.capture.source else { return None };
+    let rate = config.capture.sample_rate;
+    let limit = f64::from(rate) / 2.0;
+    if tone.frequency_hz < limit {
+        return None;
+    }
+    between(
+        origins,
+        "the tone is too high for the sample rate".to_owned(),
+        [
+            ("capture.tone.frequency_hz", format!("expected less than {limit}, half of {rate} Hz")),
+            (
+                "capture.sample_rate",
+                format!("expected more than {}, twice the tone", 2.0 * tone.frequency_hz),
+            ),
+        ],
+    )
+}
+
+fn file_has_path(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {
+    const PATH: &str = "capture.file.path";
+    let SourceSettings::File(file) = &config.capture.source else { return None };
+    if !file.path.as_os_str().is_empty() || origins.is_broken(PATH) || !origins.is_whole() {
+        return None;
+    }
+    let place = origins.of_table("capture.file")?.clone();
+    Some(Complaint::new(
+        format!("`{PATH}` is missing"),
+        place,
+        "expected a `path`: the WAV or FLAC file to play",
+    ))
+}
+
+fn heartbeat_before_stale(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {
+    let (heartbeat, stale) = (config.http.sse_heartbeat.as_secs(), config.http.stale_after.as_secs());
+    if heartbeat < stale {
+        return None;
+    }
+    between(
+        origins,
+        "a quiet connection would be stale before its heartbeat".to_owned(),
+        [
+            ("http.stale_after_s", format!("expected more than {heartbeat}, the seconds between heartbeats")),
+            ("http.sse_heartbeat_s", format!("expected less than {stale}, the seconds to stale")),
+        ],
+    )
+}
+
+/// Where the entries of `http.listen` stand.
+fn listen_places(origins: &Origins<'_>) -> Option<Vec<Place>> {
+    const LISTEN: &str = "http.listen";
+    let entry: &Entry<'_> = origins.of(LISTEN).filter(|_| !origins.is_broken(LISTEN))?;
+    let value = entry.readings(true).into_iter().next()?;
+    let spans: Vec<Range<usize>> = value.get_ref().as_array()?.iter().map(toml::Spanned::span).collect();
+    Some(spans.into_iter().map(|span| entry.place(span)).collect())
+}
+
+fn listen_is_guarded(config: &Config, origins: &Origins<'_>) -> Vec<Complaint> {
+    let places = listen_places(origins).unwrap_or_default();
+    let addresses = config.http.listen.iter().zip(places);
+    let exposed = addresses.filter_map(|(address, place)| {
+        let error = access::judge(config.access, std::slice::from_ref(address)).err()?;
+        let title = "the door would be open to the network";
+        Some(Complaint::new(title, place, "not a loopback address").help(error.message()))
+    });
+    exposed.collect()
+}
+
+/// Port 0 is another port each time.
+fn listen_is_once(config: &Config, origins: &Origins<'_>) -> Vec<Complaint> {
+    let places = listen_places(origins).unwrap_or_default();
+    let listen: &[SocketAddr] = &config.http.listen;
+    let twice = listen.iter().zip(&places).enumerate().filter_map(|(at, (address, place))| {
+        let first = listen.iter().take(at).position(|other| other == address && address.port() != 0)?;
+        let complaint = Complaint::new(format!("{address} stands twice"), place.clone(), "again here");
+        Some(complaint.and(places.get(first)?.clone(), "here first"))
+    });
+    twice.collect()
+}
+
+/// What is allowed but unwise, a line each.
+pub(super) fn warnings(config: &Config, origins: &Origins<'_>, document: Option<&Document>) -> Vec<String> {
+    let at = |path: &str| match origins.of(path).map(Entry::whole) {
+        Some(Place::File { start, .. }) => document.map_or_else(String::new, |document| {
+            let (line, column) = document.position(start);
+            format!("{}:{line}:{column}: ", document.name())
+        }),
+        Some(Place::Variable { name, .. }) => format!("{name}: "),
+        None => String::new(),
+    };
+    let mut warnings = Vec::new();
+    if let Some(document) = document.filter(|document| document.is_world_writable()) {
+        warnings.push(format!("{}: everybody may write to it (mend it with chmod o-w)", document.name()));
+    }
+    if config.capture.realtime_priority > WISE_PRIORITY {
+        warnings.push(format!(
+            "{}capture.realtime_priority is {}: above {WISE_PRIORITY} the kernel's own threads may have to wait",
+            at("capture.realtime_priority"),
+            config.capture.realtime_priority
+        ));
+    }
+    if let SourceSettings::Alsa(alsa) = &config.capture.source
+        && is_by_index(&alsa.device)
+    {
+        warnings.push(format!(
+            "{}capture.alsa.device {:?} counts cards, whose order may change at any boot: \
+             `talasctl devices` lists names that stay",
+            at("capture.alsa.device"),
+            alsa.device
+        ));
+    }
+    warnings
+}
+
+/// Whether a device is named by the number of its card, as in `hw:0,0` or `plughw:CARD=1`.
+fn is_by_index(device: &str) -> bool {
+    let arguments = device.split_once(':').map_or("", |(_, arguments)| arguments);
+    let card = arguments.split(',').find_map(|argument| argument.strip_prefix("CARD=")).unwrap_or(arguments);
+    card.starts_with(|first: char| first.is_ascii_digit())
+}
