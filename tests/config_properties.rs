@@ -1,0 +1,155 @@
+//! Laws of the configuration, over configurations and files that nobody wrote.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use talasd::capture::settings::{self as capture, AlsaSettings, FileSettings, SourceSettings, ToneSettings};
+use talasd::config::{self, Config, Environment};
+use talasd::error::Result;
+use talasd::http::settings::{self as http, Cors};
+use talasd::tools::journal::Verbosity;
+
+/// Text that has quotes, backslashes, hashes and letters of all sorts, and no control character.
+const ANY_TEXT: &str = "[^\\p{C}]{0,20}";
+
+fn load(text: &str) -> Result<Config> {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    fs::write(file.path(), text).expect("write");
+    config::load(Some(file.path()), &Environment::default()).map(|loaded| loaded.config)
+}
+
+fn listen() -> impl Strategy<Value = Vec<SocketAddr>> {
+    let v4 = any::<[u8; 3]>().prop_map(|[b, c, d]| IpAddr::V4(Ipv4Addr::new(127, b, c, d)));
+    let ip = prop_oneof![v4, Just(IpAddr::V6(Ipv6Addr::LOCALHOST))];
+    btree_set((ip, any::<u16>()), 1..5).prop_map(|set| set.into_iter().map(SocketAddr::from).collect())
+}
+
+fn cors() -> impl Strategy<Value = Cors> {
+    let origin = "(http|https|app\\+x)://([a-z0-9]{1,9}(\\.[a-z0-9]{1,9}){0,2}|\\[::1\\]|10\\.0\\.0\\.1)(:[1-9][0-9]{3})?";
+    let methods = vec(select(vec!["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]), 0..4);
+    (vec(origin, 0..3), methods, vec("[A-Za-z][A-Za-z0-9-]{0,12}", 0..3), any::<bool>()).prop_map(
+        |(origins, methods, headers, credentials)| Cors {
+            origins,
+            methods: methods.into_iter().map(str::to_owned).collect(),
+            headers,
+            credentials,
+        },
+    )
+}
+
+fn doors() -> impl Strategy<Value = http::Settings> {
+    let hosts = vec("[a-z0-9]{1,9}(\\.[a-z0-9]{1,9}){0,2}|::1|192\\.168\\.1\\.4", 0..3);
+    (listen(), hosts, cors(), 1..=60_u64, 61..=86_400_u64, 1..=100_u32, 0..=1_000_000_u32).prop_map(
+        |(listen, hosts, cors, heartbeat, stale, max_json_mb, max_streams)| http::Settings {
+            listen,
+            hosts,
+            cors,
+            sse_heartbeat: Duration::from_secs(heartbeat),
+            stale_after: Duration::from_secs(stale),
+            max_json_mb,
+            max_streams,
+        },
+    )
+}
+
+fn source() -> impl Strategy<Value = SourceSettings> {
+    let device = ANY_TEXT.prop_filter("a name", |name| !name.trim().is_empty());
+    let level = prop_oneof![Just(f64::NEG_INFINITY), -200.0..=0.0];
+    prop_oneof![
+        device.prop_map(|device| SourceSettings::Alsa(AlsaSettings { device })),
+        (ANY_TEXT, any::<bool>()).prop_map(|(name, repeat)| {
+            let path = format!("/srv/{}x", name.replace('/', "_")).into();
+            SourceSettings::File(FileSettings { path, repeat })
+        }),
+        (0.001..3999.0, level).prop_map(|(frequency_hz, level_dbfs)| SourceSettings::Tone(ToneSettings {
+            frequency_hz,
+            level_dbfs
+        })),
+    ]
+}
+
+fn sound() -> impl Strategy<Value = capture::Settings> {
+    let shape = (8000..=384_000_u32, 1..=32_u16, 8..=2048_u32, 0..=31_u16, 0..=31_u16);
+    let time = (1..=100_u32, 400..=10_000_u32, 0..=98_u8, any::<bool>());
+    (shape, time, source()).prop_map(
+        |((sample_rate, channels, eighths, channel_a, channel_b), time, source)| {
+            let (period_ms, buffer_ms, realtime_priority, required) = time;
+            capture::Settings {
+                sample_rate,
+                channels,
+                block_frames: eighths * 8,
+                channel_a,
+                channel_b,
+                period_ms,
+                buffer_ms,
+                realtime_priority,
+                required,
+                source,
+            }
+        },
+    )
+}
+
+fn whole() -> impl Strategy<Value = Config> {
+    let level = select(Verbosity::ALL.map(|(_, level)| level).to_vec());
+    (doors(), sound(), level, ANY_TEXT, "[a-z_][a-z0-9_-]{0,31}").prop_map(
+        |(http, capture, level, socket, group)| {
+            let mut config = Config { http, capture, ..Config::default() };
+            config.log.level = level;
+            config.control.socket = format!("/run/{}x", socket.replace('/', "_")).into();
+            config.control.group = group;
+            config
+        },
+    )
+}
+
+/// The shipped file with a stretch of it replaced: nearly right, as broken files are.
+fn damaged() -> impl Strategy<Value = String> {
+    let sample: Vec<char> = config::sample().chars().filter(|letter| *letter != '#').collect();
+    let length = sample.len();
+    let with = prop_oneof!["\\PC{0,4}", "[\\[\\]{}=\"',.\\n\r\t \u{0}]{0,6}"];
+    vec((0..length, 0..60_usize, with), 1..4).prop_map(move |damages| {
+        let mut text = sample.clone();
+        for (at, gone, with) in damages {
+            let at = at.min(text.len());
+            let end = (at + gone).min(text.len());
+            text.splice(at..end, with.chars());
+        }
+        text.into_iter().collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_reads_back(config in whole()) {
+        let printed = config::print(&config);
+        let read = load(&printed).map_err(|error| TestCaseError::fail(format!("{error}\n{printed}")))?;
+        prop_assert_eq!(&read, &config);
+        prop_assert_eq!(config::differences(&read, &config), []);
+    }
+
+    #[test]
+    fn what_differs_is_named(old in whole(), new in whole()) {
+        let differences = config::differences(&old, &new);
+        prop_assert_eq!(differences.is_empty(), old == new);
+        prop_assert!(differences.iter().all(|difference| difference.old != difference.new));
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_or_told(text in damaged()) {
+        if let Err(error) = load(&text) {
+            let (_, sum) = error.message().rsplit_once("\n\n").unwrap_or(("", error.message()));
+            prop_assert!(sum.contains(" error"), "{}", error);
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_told(text in "(?s).{0,200}") {
+        let _ = load(&text);
+    }
+}
