@@ -1,2 +1,17 @@
-//! The HTTP door (being built).
+//! The HTTP door: an accept loop of its own on hyper, so that it can take inherited sockets, know each
+//! connection's I/O and end it in order; axum routes behind it.
+//!
+//! In here: accepting, deadlines, the guards, the routes. Not in here: what the answers say, which the
+//! station gathers.
+
+mod guard;
+mod query;
+mod reply;
+mod serve;
 pub mod settings;
+mod site;
+mod stream;
+mod wire;
+
+pub use serve::{Door, Handle};
+pub use settings::Settings;

@@ -1,0 +1,101 @@
+//! Query strings of the live stream, read strictly: a value that means nothing is told, not ignored.
+
+use super::reply::Problem;
+use crate::codec::frames::Encoding;
+use crate::station::Scale;
+
+/// What a listener asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StreamQuery {
+    /// How samples are written.
+    pub encoding: Encoding,
+    /// At which rate; `None` follows the global quality.
+    pub scale: Option<Scale>,
+}
+
+/// Reads `encoding` and `quality`. Other parameters are left to others.
+///
+/// # Errors
+/// 400 for a value out of range, an unknown word, or a parameter given twice.
+pub fn stream(query: &str) -> Result<StreamQuery, Problem> {
+    let mut encoding = None;
+    let mut scale = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "encoding" => once(&mut encoding, "encoding", encoding_of(&value)?)?,
+            "quality" => once(&mut scale, "quality", scale_of(&value)?)?,
+            _ => {}
+        }
+    }
+    Ok(StreamQuery { encoding: encoding.unwrap_or(Encoding::Json), scale })
+}
+
+fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
+    if slot.replace(value).is_some() {
+        return Err(Problem::bad_request("invalid_query", format!("{name} is given twice")));
+    }
+    Ok(())
+}
+
+fn encoding_of(value: &str) -> Result<Encoding, Problem> {
+    Encoding::ALL.iter().find(|(name, _)| *name == value).map(|(_, encoding)| *encoding).ok_or_else(|| {
+        Problem::bad_request(
+            "invalid_query",
+            format!("encoding is json, f32, s16 or deflate, not {}", shown(value)),
+        )
+    })
+}
+
+fn scale_of(value: &str) -> Result<Scale, Problem> {
+    let wrong = || {
+        Problem::bad_request(
+            "invalid_query",
+            format!("quality is a number from 0.1 to 1.0, not {}", shown(value)),
+        )
+    };
+    let wish = value.parse::<f64>().map_err(|_| wrong())?;
+    Scale::nearest(wish).map_err(|_| wrong())
+}
+
+/// A stranger's word, short and printable.
+fn shown(value: &str) -> String {
+    format!("{:?}", value.chars().take(32).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_was_asked_and_defaults_the_rest() {
+        let parsed = stream("").expect("empty");
+        assert_eq!(parsed, StreamQuery { encoding: Encoding::Json, scale: None });
+        let parsed = stream("quality=0.25&token=x&encoding=s16").expect("valid");
+        assert_eq!((parsed.encoding, parsed.scale.map(Scale::factor)), (Encoding::S16, Some(4)));
+    }
+
+    #[test]
+    fn nonsense_is_told() {
+        for query in [
+            "encoding=",
+            "encoding=JSON",
+            "encoding=mp3",
+            "quality=",
+            "quality=2",
+            "quality=0",
+            "quality=-1",
+            "quality=NaN",
+            "quality=inf",
+            "quality=high",
+            "quality=0.5&quality=0.5",
+            "encoding=json&encoding=f32",
+            "quality=1e400",
+            "encoding=%00",
+            "encoding=%ff%fe",
+        ] {
+            let problem = stream(query).expect_err(query);
+            assert_eq!(problem.status, http::StatusCode::BAD_REQUEST);
+            assert!(problem.detail.len() < 200, "{}", problem.detail);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Accepting connections and seeing them to their end.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::settings::Settings;
+use super::site::{Peer, Site, router};
+use super::wire::{Meter, Wire};
+use crate::error::{Context, Result};
+use crate::station::Station;
+use crate::tools::clock;
+use crate::tools::listen::accept_tcp;
+use crate::tools::stop::Stop;
+use crate::tools::tally::Tally;
+
+/// How long a client may take for the head of its first request, and of each later one once begun.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a connection may stay open between requests.
+const IDLE_DEADLINE: Duration = Duration::from_secs(75);
+/// How often a connection's clock is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Most bytes of a request's head; hyper answers 431 beyond.
+const HEAD_BYTES: usize = 64 * 1024;
+/// Requests that one HTTP/2 connection may have open: one page with all it shows.
+const H2_STREAMS: u32 = 64;
+/// Descriptors kept for everything that is not an HTTP connection.
+const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// The door, bound and not yet open.
+pub struct Door {
+    listeners: Vec<StdTcpListener>,
+    site: Arc<Site>,
+}
+
+/// Steers an open door.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    site: Arc<Site>,
+}
+
+impl Handle {
+    /// Puts new settings into force for requests to come. What needs a restart is the caller's to know.
+    pub fn apply(&self, settings: Settings) {
+        self.site.settings.store(Arc::new(settings));
+    }
+}
+
+struct Loop {
+    router: Router,
+    site: Arc<Site>,
+    permits: Arc<Semaphore>,
+    tracker: TaskTracker,
+    tally: Tally,
+    stop: Stop,
+}
+
+impl Door {
+    /// A door behind these listeners.
+    ///
+    /// # Errors
+    /// A listener has no address.
+    pub fn new(listeners: Vec<StdTcpListener>, settings: Settings, station: Arc<Station>) -> Result<Self> {
+        let bound: std::io::Result<Vec<SocketAddr>> =
+            listeners.iter().map(StdTcpListener::local_addr).collect();
+        let bound = bound.context(|| "an HTTP listener has no address".to_owned())?;
+        let site = Arc::new(Site { station, settings: ArcSwap::from_pointee(settings), bound });
+        Ok(Self { listeners, site })
+    }
+
+    /// The addresses really listened on.
+    pub fn bound(&self) -> &[SocketAddr] {
+        &self.site.bound
+    }
+
+    /// Steers the door once it is open.
+    pub fn handle(&self) -> Handle {
+        Handle { site: self.site.clone() }
+    }
+
+    /// Opens the door on the current runtime: accepts until the stop signal, then lets every connection
+    /// finish its answer. Streams end by themselves when the programme does.
+    ///
+    /// # Errors
+    /// A listener cannot be handed to the runtime.
+    pub fn open(self, stop: &Stop) -> Result<impl Future<Output = ()> + use<>> {
+        let shared = Arc::new(Loop {
+            router: router(&self.site),
+            site: self.site,
+            permits: Arc::new(Semaphore::new(connection_limit())),
+            tracker: TaskTracker::new(),
+            tally: Tally::new(),
+            stop: stop.clone(),
+        });
+        let tracker = shared.tracker.clone();
+        for listener in self.listeners {
+            listener.set_nonblocking(true)?;
+            let listener = TcpListener::from_std(listener)?;
+            tracker.spawn(accept(shared.clone(), listener));
+        }
+        tracker.close();
+        Ok(async move { tracker.wait().await })
+    }
+}
+
+/// Connections at a time: what the descriptor limit leaves.
+fn connection_limit() -> usize {
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map_or(1024, |(soft, _)| soft);
+    usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS))
+        .unwrap_or(Semaphore::MAX_PERMITS)
+        .clamp(1, 1 << 20)
+}
+
+async fn accept(shared: Arc<Loop>, listener: TcpListener) {
+    loop {
+        // The permit first: a connection that cannot be served stays in the kernel's queue.
+        let Ok(permit) = shared.permits.clone().acquire_owned().await else { return };
+        tokio::select! {
+            () = shared.stop.stopped() => return,
+            (stream, address) = accept_tcp(&listener, &shared.tally) => {
+                let shared_task = shared.clone();
+                shared.tracker.spawn(async move {
+                    serve(&shared_task, stream, address).await;
+                    drop(permit);
+                });
+            }
+        }
+    }
+}
+
+async fn serve(shared: &Arc<Loop>, stream: TcpStream, address: SocketAddr) {
+    let connections = shared.site.station.http_connections();
+    connections.fetch_add(1, Ordering::Relaxed);
+    let stale_after = shared.site.settings.load().stale_after;
+    let (wire, meter) = Wire::new(stream, stale_after);
+    let spare = wire.duplicate();
+    let reason = converse(shared, wire, address, &meter).await;
+    if let Some(reason) = reason {
+        tracing::debug!(event = "connection_reset", address = %address, reason, "connection reset");
+        if let Ok(spare) = &spare {
+            Wire::reset_on_close(spare);
+        }
+    }
+    drop::<std::io::Result<OwnedFd>>(spare);
+    connections.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Serves requests until either side has enough. Some reason when the connection is to be reset.
+async fn converse(
+    shared: &Arc<Loop>,
+    wire: Wire,
+    address: SocketAddr,
+    meter: &Arc<Meter>,
+) -> Option<&'static str> {
+    let peer = Peer { address, meter: meter.clone() };
+    let router = shared.router.clone();
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let in_flight = peer.meter.begin_request();
+        request.extensions_mut().insert(peer.clone());
+        let response = router.clone().oneshot(request.map(Body::new));
+        async move {
+            let response = response.await;
+            // The answer's body goes on beyond this; it holds its own mark.
+            response.map(|response| response.map(|body| Counted::new(body, in_flight)))
+        }
+    });
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
+    let mut look = tokio::time::interval(LOOK);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // An error here is the peer's own doing: nobody is left to tell.
+            _ = connection.as_mut() => return None,
+            () = shared.stop.stopped(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            _ = look.tick() => {
+                let stale_after = shared.site.settings.load().stale_after;
+                if let Some(reason) = overdue(meter, stale_after) {
+                    return Some(reason);
+                }
+            }
+        }
+    }
+}
+
+fn overdue(meter: &Meter, stale_after: Duration) -> Option<&'static str> {
+    let now_ns = clock::mono_ns();
+    if meter.stuck_for(now_ns) > stale_after {
+        return Some("the peer takes nothing");
+    }
+    let deadline = if meter.spoke() { IDLE_DEADLINE } else { HEAD_DEADLINE };
+    (meter.idle_for(now_ns) > deadline).then_some("the peer says nothing")
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(128)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(HEAD_DEADLINE);
+    builder
+}
+
+/// A body that keeps its request counted as being answered until it is done.
+#[derive(Debug)]
+struct Counted {
+    body: Body,
+    _in_flight: super::wire::InFlight,
+}
+
+impl Counted {
+    fn new(body: Body, in_flight: super::wire::InFlight) -> Self {
+        Self { body, _in_flight: in_flight }
+    }
+}
+
+impl http_body::Body for Counted {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<std::result::Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        std::pin::Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

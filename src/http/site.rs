@@ -1,0 +1,274 @@
+//! The routes, and what stands before them: the names the door answers to, the pages that may use it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::{HeaderValue, Method, StatusCode, Version};
+use http_body_util::{BodyExt, Limited};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use super::reply::{self, Problem};
+use super::settings::{Cors, Settings};
+use super::stream::{StreamBody, Transport};
+use super::wire::Meter;
+use super::{guard, query};
+use crate::audio::State as Programme;
+use crate::station::{Scale, Station};
+use crate::tools::clock;
+
+/// How long a client may take for the body of a request.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// A loop that has not turned for so long hangs.
+const HANGS_AFTER_NS: i64 = 10 * clock::NS_PER_S;
+
+/// What every request can see.
+#[derive(Debug)]
+pub struct Site {
+    /// The pipeline.
+    pub station: Arc<Station>,
+    /// `[http]`; replaced by a reload.
+    pub settings: ArcSwap<Settings>,
+    /// The addresses really listened on.
+    pub bound: Vec<SocketAddr>,
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Address of the other end.
+    pub address: SocketAddr,
+    /// I/O of the connection.
+    pub meter: Arc<Meter>,
+}
+
+/// The whole door as one service.
+pub fn router(site: &Arc<Site>) -> Router {
+    Router::new()
+        .route("/api/audio/stream", get(stream))
+        .route("/api/audio/stats", get(stats))
+        .route("/api/audio/control", post(control))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(cors(site))
+        .layer(middleware::from_fn_with_state(site.clone(), guarded))
+        .with_state(site.clone())
+}
+
+fn cors(site: &Arc<Site>) -> CorsLayer {
+    let Cors { methods, headers, credentials, .. } = site.settings.load().cors.clone();
+    let methods = methods.iter().filter_map(|method| method.parse::<Method>().ok());
+    let headers = headers.iter().filter_map(|header| header.parse::<HeaderName>().ok());
+    let origins = site.clone();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            origin.to_str().is_ok_and(|origin| guard::allows_origin(origin, &origins.settings.load()))
+        }))
+        .allow_methods(AllowMethods::list(methods))
+        .allow_headers(AllowHeaders::list(headers))
+        .allow_credentials(credentials)
+}
+
+async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let settings = site.settings.load();
+    let (uri, headers) = (request.uri(), request.headers());
+    let host = guard::check_host(request.version(), uri, headers, &site.bound, &settings);
+    // A stream is not changed by a stranger's page, but it would be held open by one.
+    let holds = guard::changes(request.method()) || uri.path() == "/api/audio/stream";
+    let origin = if holds { guard::check_origin(uri, headers, &settings) } else { Ok(()) };
+    drop(settings);
+    match host.and(origin) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this route has other methods, see Allow",
+    )
+}
+
+async fn stream(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
+    let wanted = query::stream(request.uri().query().unwrap_or(""))?;
+    let mut response = Response::new(Body::empty());
+    if request.method() != Method::HEAD {
+        *response.body_mut() = Body::new(open_stream(&site, &request, wanted)?);
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    // nginx holds a stream back otherwise.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Result<StreamBody, Problem> {
+    let settings = site.settings.load();
+    let station = &site.station;
+    if settings.max_streams > 0 && station.listener_count() >= settings.max_streams.into() {
+        let detail = format!("all {} streams are taken (http.max_streams)", settings.max_streams);
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail));
+    }
+    let peer = request.extensions().get::<Peer>().cloned().ok_or_else(no_peer)?;
+    let transport = match request.version() {
+        Version::HTTP_11 => Transport::Chunked(peer.meter),
+        Version::HTTP_2 | Version::HTTP_3 => Transport::Multiplexed,
+        _ => Transport::Plain(peer.meter),
+    };
+    let user_agent =
+        request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
+    let registered = station.register(peer.address.ip(), user_agent);
+    tracing::info!(
+        event = "listener_joined",
+        connection = %registered.listener.id,
+        address = %peer.address.ip(),
+        encoding = wanted.encoding.as_str(),
+        "listener joined"
+    );
+    let heartbeat = settings.sse_heartbeat;
+    Ok(StreamBody::new(station, wanted.encoding, wanted.scale, registered, transport, heartbeat)?)
+}
+
+fn no_peer() -> Problem {
+    // Set for every connection; a request without it was not made by one.
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the connection is unknown")
+}
+
+async fn stats(State(site): State<Arc<Site>>) -> Response {
+    reply::json(&site.station.stats(usize::MAX))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Command {
+    action: String,
+    #[serde(default)]
+    params: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct CommandResponse {
+    success: bool,
+    message: String,
+    timestamp: u64,
+}
+
+async fn control(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
+    check_json(&request)?;
+    let limit = site.settings.load().max_json_mb as usize * 1024 * 1024;
+    let body = read_body(request, limit).await?;
+    let command: Command = serde_json::from_slice(&body).map_err(|error| {
+        Problem::bad_request("invalid_json", format!("the body is not a command: {error}"))
+    })?;
+    let message = run(&site.station, &command).await?;
+    let timestamp = site.station.wall().now_ms();
+    Ok(reply::json(&CommandResponse { success: true, message, timestamp }))
+}
+
+async fn run(station: &Arc<Station>, command: &Command) -> Result<String, Problem> {
+    let founded = match command.action.as_str() {
+        "pause" => return Ok(with_warning("Stream paused", station.pause(true).await?)),
+        "resume" => return Ok(with_warning("Stream resumed", station.pause(false).await?)),
+        "adjust_quality" => command.params.get("quality"),
+        _ => {
+            let detail = "action is pause, resume or adjust_quality";
+            return Err(Problem::bad_request("unknown_action", detail));
+        }
+    };
+    let wish = match founded {
+        None | Some(Value::Null) => 1.0,
+        Some(value) => value.as_f64().ok_or_else(|| {
+            Problem::bad_request("invalid_params", "params.quality is a number from 0.1 to 1.0")
+        })?,
+    };
+    let scale =
+        Scale::nearest(wish).map_err(|error| Problem::bad_request("invalid_params", error.message()))?;
+    station.set_quality(scale);
+    Ok(format!("Quality adjusted to {}", scale.value()))
+}
+
+fn with_warning(message: &str, warning: Option<String>) -> String {
+    warning.map_or_else(|| message.to_owned(), |warning| format!("{message}; {warning}"))
+}
+
+fn check_json(request: &Request) -> Result<(), Problem> {
+    let content_type =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim();
+    // A form or plain text can be sent by any page without asking; JSON cannot.
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = "the body must be application/json";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+}
+
+async fn read_body(request: Request, limit: usize) -> Result<bytes::Bytes, Problem> {
+    let collected = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(BODY_DEADLINE, collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body is larger than {} MiB (http.max_json_mb)", limit >> 20),
+        )),
+        Ok(Err(_)) => Err(Problem::bad_request("body_incomplete", "the body ended early")),
+        Err(_) => {
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time"))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    reasons: Vec<String>,
+}
+
+fn health(good: &'static str, bad: &'static str, reasons: Vec<String>) -> Response {
+    let status = if reasons.is_empty() { good } else { bad };
+    let mut response = reply::json(&Health { status, reasons });
+    if status == bad {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+/// Alive: every loop turns.
+async fn healthz(State(site): State<Arc<Site>>) -> Response {
+    let pulses = site.station.pulses(clock::mono_ns());
+    let hanging = pulses.into_iter().filter(|(_, age_ns)| *age_ns > HANGS_AFTER_NS);
+    health("ok", "hanging", hanging.map(|(name, _)| format!("the {name} thread hangs")).collect())
+}
+
+/// Ready: sound flows, or an operator paused it.
+async fn readyz(State(site): State<Arc<Site>>) -> Response {
+    let mark = site.station.state();
+    let reasons = match mark.state {
+        Programme::Running | Programme::Paused => Vec::new(),
+        state => {
+            let reason = mark.reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            vec![format!("the programme is {}{reason}", state.as_str())]
+        }
+    };
+    health("ready", "not ready", reasons)
+}

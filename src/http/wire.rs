@@ -1,0 +1,188 @@
+//! The I/O of one connection: knows when a peer stopped taking, and credits a
+//! live stream with what really reached the socket.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::station::Listener;
+use crate::tools::clock;
+
+/// Bytes that the kernel may hold unsent for one connection: enough for a few blocks, so that a slow
+/// listener is known as slow before the kernel has swallowed seconds.
+const NOTSENT_LOWAT: u32 = 128 * 1024;
+
+/// What a connection and its requests share.
+#[derive(Debug)]
+pub struct Meter {
+    /// Since when the socket takes nothing; 0 while it does.
+    stuck_since_ns: AtomicI64,
+    /// When anything last came in or went out.
+    active_ns: AtomicI64,
+    /// Whether the first request has been read.
+    spoke: AtomicBool,
+    /// Requests being answered.
+    in_flight: AtomicU64,
+    /// The live stream that this connection carries. Never contended: the connection's own task alone uses it.
+    listener: Mutex<Option<Arc<Listener>>>,
+}
+
+impl Meter {
+    fn new() -> Self {
+        Self {
+            stuck_since_ns: AtomicI64::new(0),
+            active_ns: AtomicI64::new(clock::mono_ns()),
+            spoke: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
+            listener: Mutex::new(None),
+        }
+    }
+
+    /// What is written from now on belongs to this stream, or to none.
+    pub fn carry(&self, listener: Option<Arc<Listener>>) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+    }
+
+    /// A request was read; what is returned ends with its answer.
+    pub fn begin_request(self: &Arc<Self>) -> InFlight {
+        self.spoke.store(true, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self.clone())
+    }
+
+    /// Whether the first request has been read.
+    pub fn spoke(&self) -> bool {
+        self.spoke.load(Ordering::Relaxed)
+    }
+
+    /// For how long the peer has taken nothing that waits for it.
+    pub fn stuck_for(&self, now_ns: i64) -> Duration {
+        match self.stuck_since_ns.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since_ns => nanos(now_ns - since_ns),
+        }
+    }
+
+    /// For how long nothing has happened without a request being answered.
+    pub fn idle_for(&self, now_ns: i64) -> Duration {
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        nanos(now_ns - self.active_ns.load(Ordering::Relaxed))
+    }
+
+    fn note_write(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Ready(Ok(bytes)) => {
+                self.stuck_since_ns.store(0, Ordering::Relaxed);
+                self.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
+                if let Some(listener) = &*self.listener.lock().unwrap_or_else(PoisonError::into_inner) {
+                    listener.written(*bytes);
+                }
+            }
+            Poll::Pending => {
+                let now_ns = clock::mono_ns();
+                // Only the first of many refusals begins the time.
+                let _ = self.stuck_since_ns.compare_exchange(0, now_ns, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+fn nanos(ns: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
+}
+
+/// A request being answered.
+#[derive(Debug)]
+pub struct InFlight(Arc<Meter>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A TCP connection with its meter.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    meter: Arc<Meter>,
+}
+
+impl Wire {
+    /// Sets the socket up: small writes at once, little unsent in the kernel, and an end to peers that
+    /// vanish without a word.
+    pub fn new(stream: TcpStream, vanished_after: Duration) -> (Self, Arc<Meter>) {
+        // None of these can fail on a connected TCP socket but by the peer's leaving, which the first read tells.
+        let _ = stream.set_nodelay(true);
+        let socket = socket2::SockRef::from(&stream);
+        let _ = socket.set_tcp_notsent_lowat(NOTSENT_LOWAT);
+        let _ = socket.set_tcp_user_timeout(Some(vanished_after));
+        let meter = Arc::new(Meter::new());
+        (Self { stream, meter: meter.clone() }, meter)
+    }
+
+    /// From here on closing means a reset: what the kernel still holds is thrown away.
+    pub fn reset_on_close(stream: &impl std::os::fd::AsFd) {
+        let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Another descriptor of the same connection.
+    ///
+    /// # Errors
+    /// The process is out of descriptors.
+    pub fn duplicate(&self) -> io::Result<std::os::fd::OwnedFd> {
+        use std::os::fd::AsFd;
+        self.stream.as_fd().try_clone_to_owned()
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        this.meter.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.meter.note_write(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.meter.note_write(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
