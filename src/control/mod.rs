@@ -95,3 +95,6 @@ struct Shared {
     /// Held while the capture devices are being asked what they can do.
     probing: Arc<Semaphore>,
 }
+
+#[cfg(test)]
+mod tests;
