@@ -1,1 +1,171 @@
-//! Being built.
+//! The life of the process, on one screen: configuration, log, build, spawn, wait, drain.
+//!
+//! This floor wires siblings together and owns everything: the threads, the runtimes, the stop signals.
+//! What is opened last is closed first.
+
+mod admin;
+mod cli;
+mod drain;
+mod notify;
+mod panic;
+mod reload;
+mod sockets;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+use crate::capture;
+use crate::config::{self, Environment, Loaded};
+use crate::control;
+use crate::error::{Context, Error, Kind, Result};
+use crate::http;
+use crate::station::{self, Station};
+use crate::tools::stop::{self, Stop, StopOwner};
+use crate::tools::{journal, paths};
+use cli::Arguments;
+
+/// Orders from the control socket that may wait at a time.
+const ORDERS: usize = 16;
+
+/// Runs the daemon to its end.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; a closed stdout is nobody's loss.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 });
+        }
+    };
+    let environment = Environment::of_process();
+    let loaded = match config::load(arguments.config.as_deref(), &environment) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            // The log is not up: its level is in the file. The message is complete as it is.
+            eprintln!("{}", error.message());
+            return ExitCode::from(error.kind().exit_code());
+        }
+    };
+    if let Some(code) = cli::answer(&arguments, &loaded) {
+        return code;
+    }
+    journal::start(loaded.config.log.level);
+    panic::install();
+    match run(&arguments, environment, loaded) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(event = "daemon_failed", reason = error.chain(), "talasd ends");
+            notify::failed(&error.chain());
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn run(arguments: &Arguments, environment: Environment, loaded: Loaded) -> Result<()> {
+    for warning in &loaded.warnings {
+        tracing::warn!(event = "config_warning", reason = warning, "look at the configuration");
+    }
+    let built = build(&loaded)?;
+    let reloader =
+        reload::Reloader::new(arguments.config.clone(), environment, loaded.config, built.http.handle());
+    let running = built.spawn()?;
+    let end = running.wait(reloader);
+    drain::drain(running);
+    end
+}
+
+/// Everything that can fail at start: bound and made, nothing running yet.
+struct Built {
+    station: Arc<Station>,
+    parts: station::Parts,
+    http: http::Door,
+    control: control::Door,
+    control_socket: sockets::ControlSocket,
+    orders: mpsc::Receiver<control::Order>,
+    workers: Runtime,
+    admin: Runtime,
+}
+
+fn build(loaded: &Loaded) -> Result<Built> {
+    let Loaded { config, warnings, .. } = loaded;
+    sockets::raise_descriptor_limit();
+    capture::guard_budget()?;
+    let inherited = sockets::Inherited::take()?;
+    let listeners = sockets::http(inherited.http, &config.http.listen)?;
+    let (station, parts) = Station::build(&config.capture, &paths::state_dir(), warnings.clone())?;
+    let http = http::Door::new(listeners, config.http.clone(), station.clone())?;
+    crate::access::judge(config.access, http.bound())?;
+    let (control_listener, control_socket) = sockets::control(inherited.control, &config.control.socket)?;
+    let (orders_tx, orders) = mpsc::channel(ORDERS);
+    let control = control::Door::new(control_listener, &config.control, station.clone(), orders_tx);
+    let workers = Builder::new_multi_thread().thread_name("worker").enable_all().build();
+    let workers = workers.context(|| "cannot start the worker threads".to_owned())?;
+    let admin = Builder::new_current_thread().enable_all().build();
+    let admin = admin.context(|| "cannot start the admin runtime".to_owned())?;
+    Ok(Built { station, parts, http, control, control_socket, orders, workers, admin })
+}
+
+/// A running daemon.
+struct Running {
+    station: Arc<Station>,
+    threads: station::Threads,
+    /// Resolves when the last HTTP connection is done.
+    http_done: tokio::task::JoinHandle<()>,
+    control_done: tokio::task::JoinHandle<Result<()>>,
+    /// Dropped first: no new connections, and answers end.
+    doors: StopOwner,
+    /// Dropped next: capture ends, and with it the streams.
+    pipeline: StopOwner,
+    control_socket: sockets::ControlSocket,
+    orders: std::cell::RefCell<mpsc::Receiver<control::Order>>,
+    workers: Runtime,
+    admin: Runtime,
+}
+
+impl Built {
+    fn spawn(self) -> Result<Running> {
+        let Self { station, parts, http, control, control_socket, orders, workers, admin } = self;
+        let (doors, doors_stop): (StopOwner, Stop) = stop::pair()?;
+        let (pipeline, pipeline_stop) = stop::pair()?;
+        let urls: Vec<String> = http.bound().iter().map(|address| format!("http://{address}")).collect();
+        for url in &urls {
+            tracing::info!(event = "http_listening", url, "listening on {url}");
+        }
+        station.set_addresses(urls);
+        let threads = parts.spawn(&station, &pipeline_stop)?;
+        let http_done = {
+            let _workers = workers.enter();
+            workers.spawn(http.open(&doors_stop)?)
+        };
+        let control_done = admin.spawn(control::serve(control, doors_stop));
+        let orders = std::cell::RefCell::new(orders);
+        Ok(Running {
+            station,
+            threads,
+            http_done,
+            control_done,
+            doors,
+            pipeline,
+            control_socket,
+            orders,
+            workers,
+            admin,
+        })
+    }
+}
+
+impl Running {
+    /// Runs the admin side on this thread until a signal ends it.
+    fn wait(&self, reloader: reload::Reloader) -> Result<()> {
+        self.admin.block_on(admin::run(&self.station, &mut self.orders.borrow_mut(), reloader))
+    }
+}
+
+/// An error that says what was being done.
+fn internal(doing: &str, error: std::io::Error) -> Error {
+    Error::caused(Kind::Internal, doing.to_owned(), error)
+}

@@ -5,6 +5,7 @@
 //! renditions, listeners, figures. Not in here: protocols, configuration, the life of the process.
 
 mod controls;
+mod gap_lines;
 mod health;
 mod keeper;
 mod listeners;
@@ -18,7 +19,7 @@ mod snapshot;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ pub struct Station {
     memory: Memory,
     state_dir: PathBuf,
     config_warnings: Vec<String>,
+    /// URLs of the HTTP door.
+    addresses: OnceLock<Vec<String>>,
     bell: Arc<EventFd>,
     /// What the operators' wishes wait for one after the other, so that memory and programme agree.
     pausing: tokio::sync::Mutex<()>,
@@ -115,10 +118,17 @@ impl Station {
             memory,
             state_dir: state_dir.to_owned(),
             config_warnings,
+            addresses: OnceLock::new(),
             bell,
             pausing: tokio::sync::Mutex::new(()),
         };
         Ok((Arc::new(station), Parts { pump, keeper, first }))
+    }
+
+    /// Says where the HTTP door listens; once, when it is bound.
+    pub fn set_addresses(&self, urls: Vec<String>) {
+        // A second door does not exist.
+        let _ = self.addresses.set(urls);
     }
 
     /// State of the programme.

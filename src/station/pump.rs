@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 
+use super::gap_lines::GapLines;
 use super::programme::{Event, KEPT_S, Programme, Shape};
 use super::shared::Shared;
 use crate::audio::{GapReason, Payload, Quantum, State, StateMark};
@@ -19,7 +20,6 @@ use crate::tools::clock;
 use crate::tools::ring::RingReader;
 use crate::tools::spread::{Limits, Log, Writer, spread_log};
 use crate::tools::stop::Stop;
-use crate::tools::tally::Tally;
 use crate::tools::tasks;
 
 /// How often it turns when nothing rings: often enough to pace silence and to beat.
@@ -37,7 +37,7 @@ pub struct Pump {
     shared: Arc<Shared>,
     meter: Meter,
     meter_frames: u64,
-    gaps_told: Tally,
+    gap_lines: GapLines,
     /// What was last marked in the log, so that a change is marked once.
     marked: Option<(State, Option<Arc<str>>)>,
 }
@@ -65,7 +65,7 @@ impl Pump {
             shared,
             meter: Meter::default(),
             meter_frames: u64::from(shape.sample_rate / METERS_PER_S),
-            gaps_told: Tally::new(),
+            gap_lines: GapLines::default(),
             marked: None,
         };
         (pump, log)
@@ -87,6 +87,7 @@ impl Pump {
             self.empty_ring();
             self.follow_state();
             self.with_programme(|programme, emit| programme.idle(clock::mono_ns(), emit));
+            self.tell_gaps();
             self.wait(stop);
         }
         let mark = StateMark { state: State::Stopping, reason: None, since_ms: self.shared.wall.now_ms() };
@@ -118,7 +119,7 @@ impl Pump {
     }
 
     fn take_chunk(&mut self) {
-        let Self { ring, programme, writer, shared, gaps_told, meter, .. } = self;
+        let Self { ring, programme, writer, shared, gap_lines, meter, .. } = self;
         ring.pop(|stamp, first, second| {
             // A chunk wraps around the ring's end at most once in many; only then is it copied.
             let joined;
@@ -131,8 +132,21 @@ impl Pump {
             if !programme.is_paused() {
                 meter.push(samples, usize::from(stamp.channels));
             }
-            programme.sound(stamp, samples, &mut |event| record(event, writer, shared, gaps_told));
+            programme.sound(stamp, samples, &mut |event| record(event, writer, shared, gap_lines));
         });
+    }
+
+    fn tell_gaps(&mut self) {
+        if let Some(sum) = self.gap_lines.due(clock::mono_ns()) {
+            let source = self.shared.source_name.as_str();
+            tracing::warn!(
+                event = "capture_gap",
+                source,
+                frames = sum.frames,
+                count = sum.count,
+                "sound was missing often"
+            );
+        }
     }
 
     fn take_meters(&mut self) {
@@ -186,13 +200,13 @@ impl Pump {
     }
 
     fn with_programme(&mut self, act: impl FnOnce(&mut Programme, &mut dyn FnMut(Event))) {
-        let Self { programme, writer, shared, gaps_told, .. } = self;
-        act(programme, &mut |event| record(event, writer, shared, gaps_told));
+        let Self { programme, writer, shared, gap_lines, .. } = self;
+        act(programme, &mut |event| record(event, writer, shared, gap_lines));
     }
 }
 
 /// Appends to the log, counts, and tells the journal.
-fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gaps_told: &Tally) {
+fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines: &mut GapLines) {
     match event {
         Event::Quantum(quantum) => {
             if let Payload::Filler { reason, .. } = quantum.payload {
@@ -205,9 +219,10 @@ fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gaps_told
         }
         Event::GapEnded { reason, frames } => {
             shared.gaps.ended(reason, frames, shared.wall.now_ms());
-            let Some(count) = gaps_told.hit() else { return };
-            let (source, reason) = (shared.source_name.as_str(), reason.as_str());
-            tracing::warn!(event = "capture_gap", source, frames, reason, count, "sound was missing");
+            if gap_lines.ended(frames, clock::mono_ns()) {
+                let (source, reason) = (shared.source_name.as_str(), reason.as_str());
+                tracing::warn!(event = "capture_gap", source, frames, reason, "sound was missing");
+            }
         }
     }
 }

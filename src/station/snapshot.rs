@@ -28,6 +28,7 @@ impl Station {
             since_ms: state.since_ms,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: shared.started.elapsed().as_secs(),
+            addresses: self.addresses.get().cloned().unwrap_or_default(),
             source: Source {
                 kind: shared.source_kind,
                 name: shared.source_name.clone(),

@@ -47,6 +47,9 @@ pub struct Status {
     pub version: String,
     /// Seconds since the daemon started.
     pub uptime_seconds: u64,
+    /// Where the HTTP door listens, as URLs.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     /// Where sound comes from.
     pub source: Source,
     /// What was granted and what was lost.

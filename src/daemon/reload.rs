@@ -1,0 +1,84 @@
+//! Reading the configuration again while running: what can change live does, the rest is told.
+
+use std::path::PathBuf;
+
+use talas_wire::ReloadReport;
+
+use super::notify;
+use crate::config::{self, Config, Environment};
+use crate::error::Result;
+use crate::http;
+use crate::tools::journal;
+
+/// Keys whose new value comes into force at once; every other one needs a restart.
+const LIVE: [&str; 7] = [
+    "http.hosts",
+    "http.cors.origins",
+    "http.sse_heartbeat_s",
+    "http.stale_after_s",
+    "http.max_json_mb",
+    "http.max_streams",
+    "log.level",
+];
+
+/// Knows where the configuration came from and what is in force.
+pub struct Reloader {
+    file: Option<PathBuf>,
+    environment: Environment,
+    current: Config,
+    http: http::Handle,
+}
+
+impl Reloader {
+    /// For a daemon that runs with `current`.
+    pub fn new(file: Option<PathBuf>, environment: Environment, current: Config, http: http::Handle) -> Self {
+        Self { file, environment, current, http }
+    }
+
+    /// Reads the configuration again and puts into force what can be.
+    ///
+    /// # Errors
+    /// The configuration is wrong: nothing changed.
+    pub fn reload(&mut self) -> Result<ReloadReport> {
+        notify::reloading();
+        let result = self.apply();
+        match &result {
+            Ok(report) => {
+                let (applied, needs_restart) = (report.applied.join(" "), report.needs_restart.join(" "));
+                tracing::info!(event = "reloaded", applied, needs_restart, "configuration read again");
+                notify::ready("reloaded");
+            }
+            Err(error) => {
+                tracing::error!(
+                    event = "reload_failed",
+                    reason = error.message(),
+                    "configuration refused, nothing changed"
+                );
+                notify::ready("the new configuration was refused, nothing changed");
+            }
+        }
+        result
+    }
+
+    fn apply(&mut self) -> Result<ReloadReport> {
+        let loaded = config::load(self.file.as_deref(), &self.environment)?;
+        let mut report = ReloadReport::default();
+        for difference in config::differences(&self.current, &loaded.config) {
+            let list = if LIVE.contains(&difference.key.as_str()) {
+                &mut report.applied
+            } else {
+                &mut report.needs_restart
+            };
+            list.push(difference.key);
+        }
+        let new = loaded.config;
+        journal::set_level(new.log.level);
+        self.http.apply(new.http.clone());
+        // What needs a restart stays as it is, so that the next reload tells of it again.
+        self.current.log = new.log;
+        let http::Settings { listen, cors, .. } = &self.current.http;
+        let cors = http::settings::Cors { origins: new.http.cors.origins.clone(), ..cors.clone() };
+        self.current.http = http::Settings { listen: listen.clone(), cors, ..new.http };
+        Ok(report)
+    }
+}
