@@ -9,14 +9,15 @@ use talasd::tools::ring::ring;
 
 const FRAMES: usize = 512;
 const SAMPLES: usize = FRAMES * 2;
-/// As much as the daemon's own ring holds: a few seconds.
-const RING_SAMPLES: usize = 48_000 * 2 * 4;
+/// As much as the daemon's own ring holds: two seconds.
+const RING_SAMPLES: usize = 48_000 * 2 * 2;
+const RING_CHUNKS: usize = RING_SAMPLES / SAMPLES * 4;
 
 fn main() {
     divan::main();
 }
 
-#[divan::bench(args = ["S16_LE", "S24_3LE", "S24_LE", "S32_LE", "FLOAT_LE"])]
+#[divan::bench(sample_count = 1000, args = ["S16_LE", "S24_3LE", "S24_LE", "S32_LE", "FLOAT_LE"])]
 fn convert(bencher: Bencher<'_, '_>, name: &str) {
     let known = SampleFormat::BEST_FIRST.into_iter().find(|format| format.name() == name);
     let format = known.expect("a format that is captured");
@@ -28,9 +29,9 @@ fn convert(bencher: Bencher<'_, '_>, name: &str) {
         .bench_local(|| convert::to_f32(format, black_box(&bytes), black_box(&mut out)));
 }
 
-#[divan::bench]
+#[divan::bench(sample_count = 1000)]
 fn push_and_pop(bencher: Bencher<'_, '_>) {
-    let (mut writer, mut reader) = ring::<u64>(RING_SAMPLES, 4096);
+    let (mut writer, mut reader) = ring::<u64>(RING_SAMPLES, RING_CHUNKS);
     let period = vec![0.25_f32; SAMPLES];
     bencher.counter(ItemsCount::new(FRAMES)).bench_local(|| {
         let pushed = writer.push(black_box(7), SAMPLES, |first, second| {

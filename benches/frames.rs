@@ -35,7 +35,7 @@ fn block(number: u64) -> Block {
     Block { number, position, mono_ns: 0, captured: FRAMES as u64, a: channel(0.0), b: channel(0.3) }
 }
 
-#[divan::bench(args = ["json", "f32", "s16", "deflate"])]
+#[divan::bench(sample_count = 1000, args = ["json", "f32", "s16", "deflate"])]
 fn encode(bencher: Bencher<'_, '_>, name: &str) {
     let known = Encoding::ALL.iter().find(|(known, _)| *known == name);
     let (_, encoding) = known.expect("an encoding of the frame API");
@@ -43,7 +43,7 @@ fn encode(bencher: Bencher<'_, '_>, name: &str) {
     bencher.counter(ItemsCount::new(FRAMES)).bench_local(|| encoder.block(black_box(&block), &wall));
 }
 
-#[divan::bench(args = [2, 4, 8])]
+#[divan::bench(sample_count = 1000, args = [2, 4, 8])]
 fn reduce(bencher: Bencher<'_, '_>, factor: usize) {
     let mut reducer = Reducer::new(factor);
     let pattern = block(0);

@@ -46,7 +46,7 @@ fn append(bencher: Bencher<'_, '_>, sleepers: usize) {
     // Two seconds of blocks, as a rendition keeps them; full, so that each append also evicts.
     let (mut writer, log) = spread_log(Limits { entries: 94, span: u64::MAX, bytes: usize::MAX });
     let bytes: Arc<[u8]> = vec![0; 6000].into();
-    (0..200).for_each(|_| drop(writer.append(Entry(bytes.clone()))));
+    (0..200).for_each(|_| assert!(writer.append(Entry(bytes.clone()))));
     let mut cursors: Vec<_> = (0..sleepers).map(|_| log.from_now()).collect();
     let waker = Waker::from(Arc::new(Woken(AtomicU64::new(0))));
     bencher
