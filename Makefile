@@ -1,0 +1,29 @@
+# All that is done with this repository. `make` alone says what there is.
+
+# rustup's programs, also where the shell does not know them yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench docs
+
+help: ## Show this list
+	@echo 'make TARGET, where TARGET is one of'
+	@sed -n 's/^\([a-z]*\): ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  %-6s %s\n' "$$name" "$$text"; \
+	done
+
+run: ## Build talasd and run it here; ARGS="--config my.toml" passes arguments
+	@scripts/run.sh $(ARGS)
+
+test: ## Build everything, run every test, then lint; needs no sound card
+	@scripts/test.sh
+
+lint: ## Check format, clippy, documentation and scripts
+	@scripts/lint.sh
+
+bench: ## Run the micro-benchmarks; ARGS="encode" picks some by name
+	@scripts/setup.sh run
+	cargo bench --bench frames --bench capture --bench spread -- $(ARGS)
+
+docs: ## Build the documentation of the code and check the links of the rest
+	@scripts/docs.sh
