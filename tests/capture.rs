@@ -1,5 +1,7 @@
 //! From a card to a listener, bit for bit, through real alsa-lib and a simulated card.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! What goes wrong with a card, told on one connection that lasts through all of it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -17,6 +17,10 @@ pub enum GapReason {
     RingFull,
     /// One listener was too slow; the others missed nothing.
     SlowListener,
+    /// One listener was away for longer than the programme is kept.
+    Disconnected,
+    /// The daemon was started anew.
+    Restart,
 }
 
 impl GapReason {
@@ -30,6 +34,8 @@ impl GapReason {
             Self::Paused => "paused",
             Self::RingFull => "ring_full",
             Self::SlowListener => "slow_listener",
+            Self::Disconnected => "disconnected",
+            Self::Restart => "restart",
         }
     }
 }

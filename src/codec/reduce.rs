@@ -36,6 +36,11 @@ impl Reducer {
         Self { decimator, epoch: 0, start: 0, a: Vec::new(), b: Vec::new(), waiting: VecDeque::new() }
     }
 
+    /// Samples on each side of a block that it depends on; none when everything passes as it is.
+    pub fn reach(&self) -> u64 {
+        if self.decimator.factor() == 1 { 0 } else { self.decimator.reach() as u64 }
+    }
+
     /// Takes the next item; `emit` gets what is complete.
     pub fn push(&mut self, item: Item, mut emit: impl FnMut(Item)) {
         if self.decimator.factor() == 1 {

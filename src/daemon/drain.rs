@@ -51,6 +51,7 @@ pub fn drain(running: Running) {
         drop(pipeline);
         threads.join();
         station.join_renditions();
+        station.remember_end();
     });
     steps.step("http", || {
         let wait = steps.left();

@@ -4,7 +4,11 @@
 //! In here: accepting, deadlines, the guards, the routes. Not in here: what the answers say, which the
 //! station gathers.
 
+mod extra;
+mod feed;
 mod guard;
+mod pacing;
+mod place;
 mod query;
 mod reply;
 mod serve;

@@ -1,5 +1,6 @@
 //! Query strings of the live stream, read strictly: a value that means nothing is told, not ignored.
 
+use super::extra::Wanted;
 use super::reply::Problem;
 use crate::codec::frames::Encoding;
 use crate::station::Scale;
@@ -11,23 +12,32 @@ pub struct StreamQuery {
     pub encoding: Encoding,
     /// At which rate; `None` follows the global quality.
     pub scale: Option<Scale>,
+    /// Blocks a second at most; `None` wants all.
+    pub max_fps: Option<f64>,
+    /// Further events.
+    pub events: Wanted,
 }
 
-/// Reads `encoding` and `quality`. Other parameters are left to others.
+/// Reads `encoding`, `quality`, `max_fps` and `events`. Other parameters are left to others.
 ///
 /// # Errors
 /// 400 for a value out of range, an unknown word, or a parameter given twice.
 pub fn stream(query: &str) -> Result<StreamQuery, Problem> {
     let mut encoding = None;
     let mut scale = None;
+    let mut max_fps = None;
+    let mut events = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "encoding" => once(&mut encoding, "encoding", encoding_of(&value)?)?,
             "quality" => once(&mut scale, "quality", scale_of(&value)?)?,
+            "max_fps" => once(&mut max_fps, "max_fps", fps_of(&value)?)?,
+            "events" => once(&mut events, "events", events_of(&value)?)?,
             _ => {}
         }
     }
-    Ok(StreamQuery { encoding: encoding.unwrap_or(Encoding::Json), scale })
+    let encoding = encoding.unwrap_or(Encoding::Json);
+    Ok(StreamQuery { encoding, scale, max_fps, events: events.unwrap_or_default() })
 }
 
 fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Problem> {
@@ -57,6 +67,33 @@ fn scale_of(value: &str) -> Result<Scale, Problem> {
     Scale::nearest(wish).map_err(|_| wrong())
 }
 
+/// Slower than this is no stream, and faster than this no programme is.
+const FPS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
+
+fn fps_of(value: &str) -> Result<f64, Problem> {
+    value.parse::<f64>().ok().filter(|fps| FPS.contains(fps)).ok_or_else(|| {
+        Problem::bad_request(
+            "invalid_query",
+            format!("max_fps is a number from 0.01 to 1000, not {}", shown(value)),
+        )
+    })
+}
+
+fn events_of(value: &str) -> Result<Wanted, Problem> {
+    let mut wanted = Wanted::default();
+    for word in value.split(',') {
+        match word {
+            "meters" => wanted.meters = true,
+            "quality" => wanted.quality = true,
+            _ => {
+                let detail = format!("events is a list of meters and quality, not {}", shown(value));
+                return Err(Problem::bad_request("invalid_query", detail));
+            }
+        }
+    }
+    Ok(wanted)
+}
+
 /// A stranger's word, short and printable.
 fn shown(value: &str) -> String {
     format!("{:?}", value.chars().take(32).collect::<String>())
@@ -69,7 +106,10 @@ mod tests {
     #[test]
     fn reads_what_was_asked_and_defaults_the_rest() {
         let parsed = stream("").expect("empty");
-        assert_eq!(parsed, StreamQuery { encoding: Encoding::Json, scale: None });
+        let events = Wanted::default();
+        assert_eq!(parsed, StreamQuery { encoding: Encoding::Json, scale: None, max_fps: None, events });
+        let parsed = stream("max_fps=12.5&events=quality,meters").expect("valid");
+        assert_eq!((parsed.max_fps, parsed.events), (Some(12.5), Wanted { meters: true, quality: true }));
         let parsed = stream("quality=0.25&token=x&encoding=s16").expect("valid");
         assert_eq!((parsed.encoding, parsed.scale.map(Scale::factor)), (Encoding::S16, Some(4)));
     }
@@ -92,6 +132,14 @@ mod tests {
             "quality=1e400",
             "encoding=%00",
             "encoding=%ff%fe",
+            "max_fps=0",
+            "max_fps=-1",
+            "max_fps=NaN",
+            "max_fps=1e9",
+            "max_fps=",
+            "events=",
+            "events=all",
+            "events=meters,,quality",
         ] {
             let problem = stream(query).expect_err(query);
             assert_eq!(problem.status, http::StatusCode::BAD_REQUEST);

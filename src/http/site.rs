@@ -24,7 +24,7 @@ use super::stream::{StreamBody, Transport};
 use super::wire::Meter;
 use super::{guard, query};
 use crate::audio::State as Programme;
-use crate::station::{Scale, Station};
+use crate::station::{LastEvent, Scale, Station};
 use crate::tools::clock;
 
 /// How long a client may take for the body of a request.
@@ -144,8 +144,9 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
         encoding = wanted.encoding.as_str(),
         "listener joined"
     );
-    let heartbeat = settings.sse_heartbeat;
-    Ok(StreamBody::new(station, wanted.encoding, wanted.scale, registered, transport, heartbeat)?)
+    let last =
+        request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).and_then(LastEvent::parse);
+    Ok(StreamBody::new(station, &wanted, last, registered, transport, settings.sse_heartbeat)?)
 }
 
 fn no_peer() -> Problem {

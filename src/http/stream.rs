@@ -5,21 +5,29 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http_body::{Body, Frame};
-use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep_until};
 
+use super::extra::Extra;
+use super::feed::Feed;
+use super::pacing::Pacing;
+use super::place::{Place, Verdict};
+use super::query::StreamQuery;
 use super::wire::Meter;
-use crate::audio::{Gap, GapReason};
-use crate::codec::frames::Encoding;
+use crate::audio::Gap;
 use crate::error::Result;
 use crate::mux::sse;
-use crate::station::{Key, Packet, Registered, Scale, Station, Subscription, Told, gap_event, state_event};
+use crate::station::{Key, LastEvent, Packet, Registered, Station, Told, gap_event, state_event};
+use crate::tools::clock;
 use crate::tools::spread::Next;
 
 /// How long a client is told to wait before it comes back.
@@ -54,29 +62,32 @@ impl Transport {
     }
 }
 
-/// What a listener has been told so far.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// Number of the next block due.
-    number: u64,
-    /// Position of the next frame due.
-    position: u64,
-}
-
 /// A piece of the body, and the capture time of the block in it if it is one.
 type Piece = (Bytes, Option<i64>);
+
+/// A listener that wants few blocks is not woken for each: it sleeps until one is due, or the state
+/// changes, or its backlog must be looked through before entries are dropped.
+struct Paced {
+    pacing: Pacing,
+    began: Instant,
+    timer: Pin<Box<Sleep>>,
+    /// The newest block that was not yet sent.
+    held: Option<Packet>,
+    state_changes: BoxStream<'static, ()>,
+    /// The state changed, and the entry that tells of it has not come yet.
+    is_urgent: bool,
+}
+
+/// A sleeping listener looks through its backlog so often: well within what a rendition keeps.
+const LOOK_THROUGH: Duration = Duration::from_secs(1);
 
 /// The body.
 pub struct StreamBody {
     station: Arc<Station>,
-    encoding: Encoding,
-    follows_quality: bool,
-    subscription: Subscription,
-    /// On the way to another quality: its subscription, and its next block once there is one.
-    incoming: Option<(Subscription, Option<Packet>)>,
-    place: Option<Place>,
-    /// Entries were dropped before this listener came for them.
-    lagged: bool,
+    feed: Feed,
+    place: Place,
+    paced: Option<Paced>,
+    extra: Extra,
     queue: VecDeque<Piece>,
     heartbeat: Interval,
     heartbeats: u64,
@@ -86,143 +97,136 @@ pub struct StreamBody {
 }
 
 impl StreamBody {
-    /// A stream that begins now.
+    /// A stream that begins now, or where the listener was when it left.
     ///
     /// # Errors
     /// The system gives no thread for the encoding.
     pub fn new(
         station: &Arc<Station>,
-        encoding: Encoding,
-        scale: Option<Scale>,
+        wanted: &StreamQuery,
+        last: Option<LastEvent>,
         registered: Registered,
         transport: Transport,
         heartbeat: Duration,
     ) -> Result<Self> {
-        let key = Key { encoding, scale: scale.unwrap_or_else(|| station.scale()) };
-        let subscription = station.subscribe(key)?;
+        let key = Key { encoding: wanted.encoding, scale: wanted.scale.unwrap_or_else(|| station.scale()) };
+        let feed = Feed::new(station, key, wanted.scale.is_none())?;
         // After the subscription: a change in between is told twice rather than not at all.
         let state = state_event(&station.state());
         let first = sse::connected(&registered.listener.id.to_string(), RETRY_MS);
         if let Some(meter) = transport.meter() {
             meter.carry(Some(registered.listener.clone()));
         }
-        let mut heartbeat = interval_at(tokio::time::Instant::now() + heartbeat, heartbeat);
+        let mut heartbeat = interval_at(Instant::now() + heartbeat, heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self {
+        let mut body = Self {
             station: station.clone(),
-            encoding,
-            follows_quality: scale.is_none(),
-            subscription,
-            incoming: None,
-            place: None,
-            lagged: false,
+            feed,
+            place: Place::default(),
+            paced: wanted.max_fps.and_then(|fps| Paced::new(fps, station)),
+            extra: Extra::new(station, wanted.events),
             queue: VecDeque::from([(first, None), (state, None)]),
             heartbeat,
             heartbeats: 0,
             registered,
             transport,
             ended: false,
-        })
+        };
+        if let Some(resumed) = last.map(|last| station.resume(key, last)).transpose()?.flatten() {
+            body.place = resumed.due.map_or(body.place, |(number, position)| Place::at(number, position));
+            resumed.lost.iter().for_each(|gap| body.tell(gap));
+            body.feed.catch_up(resumed.replay);
+        }
+        Ok(body)
     }
 
-    /// Puts the event of an entry into the queue, with a gap before it where numbers are missing.
+    fn tell(&mut self, gap: &Gap) {
+        self.queue.push_back((gap_event(gap, self.station.wall()), None));
+    }
+
+    /// Tells of blocks that this listener alone missed.
+    fn tell_missed(&mut self, gap: &Gap) {
+        self.registered.listener.missed(gap.to_frame + 1 - gap.from_frame);
+        self.tell(gap);
+    }
+
+    /// Puts the event of an entry into the queue, with what must be told before it.
     fn take(&mut self, packet: Packet) {
         match packet.told {
-            Told::Block { number, position, frames, mono_ns } => {
-                if self.place.is_some_and(|place| number < place.number) {
-                    // Another quality's copy of a block that was already sent.
-                    return;
+            Told::Block { .. } => self.take_block(packet),
+            Told::Gap(gap) => {
+                self.let_go();
+                match self.place.gap(gap, clock::mono_ns()) {
+                    Verdict::Drop => return,
+                    Verdict::Send => {}
+                    Verdict::TellThenSend(missed) => self.tell_missed(&missed),
+                    Verdict::TellInstead(own) => return self.tell(&own),
                 }
-                self.tell_missed(number, position, GapReason::SlowListener);
-                self.place = Some(Place { number: number + 1, position: position + frames });
-                self.queue.push_back((packet.bytes, Some(mono_ns)));
+                self.queue.push_back((packet.bytes, None));
             }
-            Told::Gap(gap) => self.take_gap(gap, packet.bytes),
-            Told::State(_) => self.queue.push_back((packet.bytes, None)),
-        }
-    }
-
-    fn take_gap(&mut self, gap: Gap, event: Bytes) {
-        let Some(place) = self.place.filter(|place| place.number <= gap.to_frame) else { return };
-        if place.number < gap.from_frame && self.lagged {
-            // Two causes, two gaps: first what this listener alone missed.
-            self.tell_missed(gap.from_frame, gap.position, GapReason::SlowListener);
-        }
-        let place = self.place.unwrap_or(place);
-        let end = gap.position + gap.lost;
-        let event = if place.number == gap.from_frame {
-            event
-        } else {
-            // Blocks that a pause withdrew, or another quality told of already: the same hole from this listener's place.
-            let lost = end.saturating_sub(place.position);
-            let own = Gap { from_frame: place.number, position: place.position, lost, ..gap };
-            gap_event(&own, self.station.wall())
-        };
-        self.queue.push_back((event, None));
-        self.lagged = false;
-        self.place = Some(Place { number: gap.to_frame + 1, position: end });
-    }
-
-    /// Tells of blocks before `number` that were due and are not there.
-    fn tell_missed(&mut self, number: u64, position: u64, reason: GapReason) {
-        let Some(place) = self.place.filter(|place| place.number < number) else { return };
-        self.lagged = false;
-        let gap = Gap {
-            from_frame: place.number,
-            to_frame: number - 1,
-            position: place.position,
-            lost: position.saturating_sub(place.position),
-            reason,
-            mono_ns: crate::tools::clock::mono_ns(),
-        };
-        self.registered.listener.missed(number - place.number);
-        self.queue.push_back((gap_event(&gap, self.station.wall()), None));
-        self.place = Some(Place { number, position });
-    }
-
-    /// Begins the way to another quality when the global one has changed.
-    fn follow_quality(&mut self) {
-        let scale = self.station.scale();
-        let target =
-            self.incoming.as_ref().map_or(self.subscription.key(), |(incoming, _)| incoming.key()).scale;
-        if !self.follows_quality || scale == target {
-            return;
-        }
-        if scale == self.subscription.key().scale {
-            self.incoming = None;
-            return;
-        }
-        // Without a thread for the new encoding the listener keeps what it has.
-        if let Ok(subscription) = self.station.subscribe(Key { encoding: self.encoding, scale }) {
-            self.incoming = Some((subscription, None));
-        }
-    }
-
-    /// Changes over once the new encoding has just the block that is due.
-    fn change_over(&mut self, cx: &Context<'_>) {
-        loop {
-            let Some((incoming, ready)) = &mut self.incoming else { return };
-            match ready {
-                Some(Packet { told: Told::Block { number, .. }, .. }) => {
-                    let due = self.place.map_or(*number, |place| place.number);
-                    if *number > due {
-                        return;
-                    }
-                    let fits = *number == due;
-                    let packet = ready.take();
-                    if fits && let Some((subscription, _)) = self.incoming.take() {
-                        self.subscription = subscription;
-                        packet.into_iter().for_each(|packet| self.take(packet));
-                        return;
-                    }
+            Told::State(_) => {
+                self.let_go();
+                if let Some(paced) = &mut self.paced {
+                    paced.is_urgent = false;
                 }
-                // States and gaps come by the old encoding as long as that one is followed.
-                _ => match incoming.cursor.poll_next(cx) {
-                    Poll::Ready(Next::Entry(packet)) => *ready = Some(packet),
-                    Poll::Ready(Next::Missed(_)) => {}
-                    Poll::Ready(Next::Closed) | Poll::Pending => return,
-                },
+                self.queue.push_back((packet.bytes, None));
             }
+        }
+    }
+
+    fn take_block(&mut self, packet: Packet) {
+        let Some(paced) = &mut self.paced else { return self.send_block(&packet) };
+        // Of those that come before one is due, the newest is kept.
+        if let Some(Packet { told: Told::Block { number, position, frames, .. }, .. }) =
+            paced.held.replace(packet)
+        {
+            self.place.skip(number, position, frames);
+        }
+    }
+
+    fn send_block(&mut self, packet: &Packet) {
+        let Told::Block { number, position, frames, mono_ns } = packet.told else { return };
+        match self.place.block(number, position, frames, clock::mono_ns()) {
+            Verdict::Drop => return,
+            Verdict::TellThenSend(missed) => self.tell_missed(&missed),
+            Verdict::Send | Verdict::TellInstead(_) => {}
+        }
+        self.queue.push_back((packet.bytes.clone(), Some(mono_ns)));
+    }
+
+    /// A held block is older than what comes now: it is skipped.
+    fn let_go(&mut self) {
+        let held = self.paced.as_mut().and_then(|paced| paced.held.take());
+        if let Some(Packet { told: Told::Block { number, position, frames, .. }, .. }) = held {
+            self.place.skip(number, position, frames);
+        }
+    }
+
+    /// The backlog was looked through: sends the newest block if one is due, and sets the timer anew.
+    /// Whether there is something to send.
+    fn finish_look(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(paced) = &mut self.paced else { return false };
+        let now = paced.began.elapsed();
+        let is_due = now >= paced.pacing.due();
+        let Some(packet) = paced.held.take_if(|_| is_due) else {
+            // With a block due and none there, the feed wakes; else the timer.
+            if !is_due {
+                paced.sleep(now, cx);
+            }
+            return false;
+        };
+        paced.pacing.sent(now);
+        paced.sleep(now, cx);
+        self.send_block(&packet);
+        true
+    }
+
+    /// Number of the block after the newest that came, sent or not.
+    fn newest(&self) -> Option<u64> {
+        let held = self.paced.as_ref().and_then(|paced| paced.held.as_ref());
+        match held.map(|packet| &packet.told) {
+            Some(Told::Block { number, .. }) => Some(number + 1),
+            _ => self.place.number(),
         }
     }
 
@@ -240,15 +244,18 @@ impl StreamBody {
                 self.queue.push_back((sse::event("heartbeat", None, data.as_bytes()), None));
                 continue;
             }
-            self.follow_quality();
-            self.change_over(cx);
-            if !self.queue.is_empty() {
+            if let Poll::Ready(event) = self.extra.poll_event(cx) {
+                self.queue.push_back((event, None));
                 continue;
             }
-            match self.subscription.cursor.poll_next(cx) {
+            if self.paced.as_mut().is_some_and(|paced| paced.is_asleep(cx)) {
+                return Poll::Pending;
+            }
+            match self.feed.poll_next(self.newest(), cx) {
                 Poll::Ready(Next::Entry(packet)) => self.take(packet),
-                Poll::Ready(Next::Missed(_)) => self.lagged = true,
+                Poll::Ready(Next::Missed(_)) => self.place.lag(),
                 Poll::Ready(Next::Closed) => self.ended = true,
+                Poll::Pending if self.finish_look(cx) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -261,6 +268,37 @@ impl StreamBody {
         if matches!(self.transport, Transport::Multiplexed) {
             listener.written(cost);
         }
+    }
+}
+
+impl Paced {
+    fn new(max_fps: f64, station: &Station) -> Option<Self> {
+        let pacing = Pacing::new(max_fps, station.blocks_per_second())?;
+        let began = Instant::now();
+        Some(Self {
+            pacing,
+            began,
+            timer: Box::pin(sleep_until(began)),
+            held: None,
+            state_changes: station.health().changes().boxed(),
+            is_urgent: false,
+        })
+    }
+
+    /// Whether nothing is to be done before the timer or a change of state.
+    fn is_asleep(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Poll::Ready(Some(())) = self.state_changes.poll_next_unpin(cx) {
+            self.is_urgent = true;
+        }
+        !self.is_urgent && self.timer.as_mut().poll(cx).is_pending()
+    }
+
+    /// Sleeps until a block is due, or the next look through the backlog.
+    fn sleep(&mut self, now: Duration, cx: &mut Context<'_>) {
+        let wake = self.pacing.due().min(now + LOOK_THROUGH);
+        self.timer.as_mut().reset(self.began + wake);
+        // Asks to be woken; a time that has passed already shows in the next turn.
+        let _ = self.timer.as_mut().poll(cx);
     }
 }
 

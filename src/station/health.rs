@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
 
 use crate::audio::{State, StateMark};
 
@@ -38,6 +40,11 @@ impl Health {
         let mut receiver = self.sender.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
         receiver.wait_for(|told| fits(&told.mark)).await.map_or_else(|_| self.get(), |told| told.mark.clone())
+    }
+
+    /// Yields at each change from now on.
+    pub fn changes(&self) -> impl Stream<Item = ()> + Send + 'static {
+        WatchStream::from_changes(self.sender.subscribe()).map(|_| ())
     }
 
     /// Waits for the next change after `seen`.

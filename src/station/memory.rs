@@ -1,4 +1,4 @@
-//! What the station remembers over a restart: whether it is paused.
+//! What the station remembers over a restart: whether it is paused, and how far blocks were numbered.
 //!
 //! On disk: `station.json` in the state directory, replaced whole. A file that cannot be read means
 //! paused: a broken disk must not open a microphone.
@@ -10,9 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::tools::atomic_file;
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
-    paused: bool,
+/// What is remembered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Whether the programme was paused.
+    pub paused: bool,
+    /// A number that no block has had yet.
+    #[serde(default)]
+    pub next_block: u64,
 }
 
 /// The file.
@@ -27,35 +32,32 @@ impl Memory {
         Self { path: state_dir.join("station.json") }
     }
 
-    /// Whether the programme was paused when the daemon last ran.
-    pub fn is_paused(&self) -> bool {
+    /// What was written last; what cannot be read means paused.
+    pub fn read(&self) -> Remembered {
         let text = match std::fs::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return false,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Remembered::default(),
             Err(error) => return self.broken(&error),
         };
-        match serde_json::from_slice::<Remembered>(&text) {
-            Ok(remembered) => remembered.paused,
-            Err(error) => self.broken(&error),
-        }
+        serde_json::from_slice(&text).unwrap_or_else(|error| self.broken(&error))
     }
 
-    fn broken(&self, error: &dyn std::error::Error) -> bool {
+    fn broken(&self, error: &dyn std::error::Error) -> Remembered {
         let file = self.path.display();
         tracing::warn!(event = "state_unreadable", %file, reason = %error, "the state file cannot be read: starting paused");
-        true
+        Remembered { paused: true, next_block: 0 }
     }
 
     /// Remembers. Blocks until it is on the disk.
     ///
     /// # Errors
     /// The state directory cannot be written.
-    pub fn set_paused(&self, paused: bool) -> Result<()> {
+    pub fn write(&self, remembered: Remembered) -> Result<()> {
         if let Some(folder) = self.path.parent() {
             // A failure shows again, with a better message, when the file is written.
             let _ = std::fs::create_dir_all(folder);
         }
-        let text = serde_json::to_vec(&Remembered { paused }).unwrap_or_default();
+        let text = serde_json::to_vec(&remembered).unwrap_or_default();
         atomic_file::replace(&self.path, &text, 0o600)
     }
 }
@@ -68,12 +70,14 @@ mod tests {
     fn remembers_and_when_in_doubt_is_paused() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let memory = Memory::new(&dir.path().join("talas"));
-        assert!(!memory.is_paused(), "nothing to remember yet");
-        memory.set_paused(true).expect("written");
-        assert!(memory.is_paused());
-        memory.set_paused(false).expect("written");
-        assert!(!memory.is_paused());
+        assert_eq!(memory.read(), Remembered::default(), "nothing to remember yet");
+        for remembered in
+            [Remembered { paused: true, next_block: 7 }, Remembered { paused: false, next_block: 9 }]
+        {
+            memory.write(remembered).expect("written");
+            assert_eq!(memory.read(), remembered);
+        }
         std::fs::write(&memory.path, "{\"pau").expect("torn by somebody else");
-        assert!(memory.is_paused());
+        assert!(memory.read().paused);
     }
 }

@@ -7,6 +7,7 @@
 mod controls;
 mod gap_lines;
 mod health;
+mod history;
 mod keeper;
 mod listeners;
 mod memory;
@@ -14,6 +15,8 @@ mod programme;
 mod pump;
 mod rates;
 mod renditions;
+mod replay;
+mod resume;
 mod shared;
 mod snapshot;
 
@@ -30,7 +33,12 @@ pub use controls::Scale;
 pub use health::Health;
 pub use listeners::{Listener, Registered};
 pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
+pub use replay::Replay;
+pub use resume::{LastEvent, Resumed};
 pub use snapshot::{PAGE, meters};
+
+/// Time in milliseconds since the epoch, and the levels of each channel up to then.
+pub type Levels = (u64, Vec<crate::dsp::meter::Level>);
 
 use crate::audio::StateMark;
 use crate::capture::{self, Counters, Lane, ToneControl};
@@ -96,7 +104,7 @@ impl Station {
         let bell = Arc::new(bell);
         let (source, tone) = capture::source(settings);
         let memory = Memory::new(state_dir);
-        let shared = Arc::new(share(settings, source.as_ref(), tone, memory.is_paused()));
+        let shared = Arc::new(share(settings, source.as_ref(), tone, &memory));
         let period_frames = capture::period_frames(settings);
         let shape =
             Shape { sample_rate: settings.sample_rate, block_frames: settings.block_frames, period_frames };
@@ -146,8 +154,14 @@ impl Station {
         &self.shared.wall
     }
 
+    /// Blocks a second while sound flows without holes.
+    pub fn blocks_per_second(&self) -> f64 {
+        let settings = &self.shared.settings;
+        f64::from(settings.sample_rate) / f64::from(settings.block_frames)
+    }
+
     /// Follows the levels.
-    pub fn watch_meters(&self) -> watch::Receiver<(u64, Vec<crate::dsp::meter::Level>)> {
+    pub fn watch_meters(&self) -> watch::Receiver<Levels> {
         self.shared.meters.subscribe()
     }
 
@@ -160,7 +174,7 @@ impl Station {
         let _turn = self.pausing.lock().await;
         let station = self.clone();
         // First the memory: a crash in between must not open a paused microphone.
-        let remembered = tokio::task::spawn_blocking(move || station.memory.set_paused(paused)).await;
+        let remembered = tokio::task::spawn_blocking(move || station.remember(paused)).await;
         let warning = match remembered {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.chain()),
@@ -173,6 +187,19 @@ impl Station {
         let event = if paused { "programme_paused" } else { "programme_resumed" };
         tracing::info!(event, "{}", if paused { "paused" } else { "resumed" });
         Ok(warning.map(|reason| format!("this will not survive a restart: {reason}")))
+    }
+
+    /// Writes down what must outlive a restart. Blocks until it is on the disk.
+    fn remember(&self, paused: bool) -> Result<()> {
+        let next_block = self.shared.blocks.load(std::sync::atomic::Ordering::Relaxed);
+        self.memory.write(memory::Remembered { paused, next_block })
+    }
+
+    /// The last word before the end, when the pump has stopped.
+    pub fn remember_end(&self) {
+        if let Err(error) = self.remember(self.shared.controls.wants_pause()) {
+            tracing::warn!(event = "state_not_saved", reason = error.chain(), "the state cannot be written");
+        }
     }
 
     /// Changes the global quality.
@@ -298,10 +325,14 @@ fn share(
     settings: &capture::Settings,
     source: &dyn capture::Source,
     tone: Option<Arc<ToneControl>>,
-    paused: bool,
+    memory: &Memory,
 ) -> Shared {
     let wall = Arc::new(WallClock::new());
     let now_ms = wall.now_ms();
+    let remembered = memory.read();
+    // By the clock, so that numbers go on across a restart, and by how much, even after a crash.
+    let by_clock = now_ms * u64::from(settings.sample_rate) / 1000 / u64::from(settings.block_frames.max(1));
+    let first_block = remembered.next_block.max(by_clock);
     Shared {
         settings: settings.clone(),
         source_kind: source.kind(),
@@ -314,9 +345,10 @@ fn share(
         counters: Arc::new(Counters::new()),
         granted: Mutex::new(None),
         gaps: shared::Gaps::default(),
-        blocks: AtomicU64::new(0),
+        blocks: AtomicU64::new(first_block),
+        history: history::History::new(settings.block_frames, first_block),
         meters: watch::Sender::new((0, Vec::new())),
-        controls: controls::Controls::new(paused),
+        controls: controls::Controls::new(remembered.paused),
         renditions: Renditions::default(),
         listeners: Arc::new(Listeners::default()),
         pump_pulse: crate::tools::pulse::Pulse::resting(),

@@ -67,11 +67,11 @@ pub struct Programme {
 }
 
 impl Programme {
-    /// A programme that has not begun.
-    pub const fn new(shape: Shape, paused: bool) -> Self {
+    /// A programme that has not begun; its first block will have this number.
+    pub const fn new(shape: Shape, paused: bool, first_block: u64) -> Self {
         Self {
             shape,
-            cutter: Cutter::new(shape.block_frames, 0),
+            cutter: Cutter::new(shape.block_frames, first_block),
             epoch: 0,
             paused,
             heard_from_ns: i64::MIN,
@@ -92,8 +92,8 @@ impl Programme {
         self.paused
     }
 
-    /// Blocks begun so far.
-    pub fn blocks(&self) -> u64 {
+    /// Number of the next block.
+    pub fn next_block(&self) -> u64 {
         self.cutter.next_block()
     }
 

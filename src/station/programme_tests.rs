@@ -28,7 +28,7 @@ struct Listening {
 
 impl Listening {
     fn new() -> Self {
-        Self { programme: Programme::new(SHAPE, false), quanta: Vec::new(), gaps: Vec::new() }
+        Self { programme: Programme::new(SHAPE, false, 0), quanta: Vec::new(), gaps: Vec::new() }
     }
 
     fn with(&mut self, act: impl FnOnce(&mut Programme, &mut dyn FnMut(Event))) {

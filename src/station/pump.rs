@@ -61,7 +61,7 @@ impl Pump {
             bell,
             writer,
             log: log.clone(),
-            programme: Programme::new(shape, paused),
+            programme: Programme::new(shape, paused, shared.history.first_block()),
             shared,
             meter: Meter::default(),
             meter_frames: u64::from(shape.sample_rate / METERS_PER_S),
@@ -113,7 +113,7 @@ impl Pump {
                 self.follow_state();
             }
             self.take_chunk();
-            self.shared.blocks.store(self.programme.blocks(), Ordering::Relaxed);
+            self.shared.blocks.store(self.programme.next_block(), Ordering::Relaxed);
             self.take_meters();
         }
     }
@@ -214,6 +214,9 @@ fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines
                 if reason != GapReason::Paused {
                     shared.gaps.lost.fetch_add(quantum.frames, Ordering::Relaxed);
                 }
+            }
+            if quantum.offset == 0 && matches!(quantum.payload, Payload::Sound { .. }) {
+                shared.history.began(quantum.block, quantum.position);
             }
             writer.append(quantum);
         }

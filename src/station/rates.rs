@@ -56,7 +56,7 @@ impl Rates {
         let totals = &shared.listeners.totals;
         let sample = Sample {
             at: Instant::now(),
-            blocks: shared.blocks.load(Ordering::Relaxed),
+            blocks: shared.blocks_made(),
             sent_frames: totals.frames.load(Ordering::Relaxed),
             sent_bytes: totals.bytes.load(Ordering::Relaxed),
             latency_ns: totals.latency_ns.load(Ordering::Relaxed),

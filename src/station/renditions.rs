@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::controls::Scale;
+use super::replay::Replay;
 use crate::audio::{Assembler, Block, Gap, Item, Payload, Quantum, StateMark, Unit};
 use crate::codec::frames::{self, Encoding, FrameEncoder};
 use crate::codec::reduce::Reducer;
@@ -184,8 +185,7 @@ impl Renditions {
     /// # Errors
     /// The daemon is not ready, or the system gives no thread.
     pub fn subscribe(&self, key: Key) -> Result<Subscription> {
-        let material =
-            self.material.get().ok_or_else(|| Error::new(Kind::Unavailable, "there is no programme yet"))?;
+        let material = self.material()?;
         let mut map = self.lock();
         let running = match map.get(&key) {
             Some(running) => running.clone(),
@@ -199,6 +199,26 @@ impl Renditions {
         running.listeners.fetch_add(1, Ordering::Relaxed);
         let cursor = running.log.from_now();
         Ok(Subscription { cursor, running })
+    }
+
+    /// From a block in the past on, for one listener alone.
+    ///
+    /// # Errors
+    /// The daemon is not ready.
+    pub fn replay(&self, key: Key, block: u64) -> Result<Replay> {
+        Ok(Replay::from_block(key, self.material()?, block))
+    }
+
+    /// From a moment of the monotonic clock on, for one listener alone.
+    ///
+    /// # Errors
+    /// The daemon is not ready.
+    pub fn replay_since(&self, key: Key, mono_ns: i64) -> Result<Replay> {
+        Ok(Replay::since(key, self.material()?, mono_ns))
+    }
+
+    fn material(&self) -> Result<&Material> {
+        self.material.get().ok_or_else(|| Error::new(Kind::Unavailable, "there is no programme yet"))
     }
 
     fn start(&self, key: Key, material: &Material) -> Result<Arc<Running>> {
@@ -218,7 +238,13 @@ impl Renditions {
             bytes: AtomicU64::new(0),
             left: Mutex::new(Instant::now()),
         });
-        let encode = Encode::new(key, material.clone(), writer, running.clone(), self.running.clone());
+        let encode = Encode {
+            programme: material.programme.clone(),
+            encoder: Encoder::new(key, material),
+            writer,
+            running: running.clone(),
+            all: self.running.clone(),
+        };
         let name = format!("encode-{}-{}", key.encoding.as_str(), key.scale.factor());
         let handle = tasks::thread(&name, move || encode.run())?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -250,54 +276,67 @@ impl Renditions {
     }
 }
 
-/// The work of one rendition's thread.
-struct Encode {
-    material: Material,
+/// Blocks of the programme to packets of one encoding. Pure but for the wall clock it is given.
+#[derive(Debug)]
+pub struct Encoder {
+    wall: Arc<WallClock>,
     assembler: Assembler,
     reducer: Reducer,
-    encoder: FrameEncoder,
+    frames: FrameEncoder,
+}
+
+impl Encoder {
+    /// For this encoding of this programme.
+    pub fn new(key: Key, material: &Material) -> Self {
+        let (a, b) = material.channels;
+        let factor = key.scale.factor();
+        Self {
+            wall: material.wall.clone(),
+            assembler: Assembler::new(material.block_frames, a, b),
+            reducer: Reducer::new(factor as usize),
+            frames: FrameEncoder::new(key.encoding, material.sample_rate, factor),
+        }
+    }
+
+    /// Captured frames on each side of a block that its encoding depends on.
+    pub fn reach(key: Key) -> u64 {
+        Reducer::new(key.scale.factor() as usize).reach()
+    }
+
+    /// Takes the next quantum; `emit` gets what is complete.
+    pub fn push(&mut self, quantum: &Quantum, mut emit: impl FnMut(Packet)) {
+        let Self { wall, assembler, reducer, frames } = self;
+        assembler.push(quantum, |item| reducer.push(item, |item| emit(encode(frames, wall, item))));
+    }
+
+    /// Quanta were dropped before they were read: begin anew at the next block.
+    pub fn interrupt(&mut self) {
+        self.assembler.interrupt();
+    }
+}
+
+/// The work of one rendition's thread.
+struct Encode {
+    programme: Log<Quantum>,
+    encoder: Encoder,
     writer: Writer<Packet>,
     running: Arc<Running>,
     all: Arc<Mutex<HashMap<Key, Arc<Running>>>>,
 }
 
 impl Encode {
-    fn new(
-        key: Key,
-        material: Material,
-        writer: Writer<Packet>,
-        running: Arc<Running>,
-        all: Arc<Mutex<HashMap<Key, Arc<Running>>>>,
-    ) -> Self {
-        let (a, b) = material.channels;
-        let factor = key.scale.factor();
-        Self {
-            assembler: Assembler::new(material.block_frames, a, b),
-            reducer: Reducer::new(factor as usize),
-            encoder: FrameEncoder::new(key.encoding, material.sample_rate, factor),
-            material,
-            writer,
-            running,
-            all,
-        }
-    }
-
     fn run(mut self) {
         // From the block that is being filled: the first listener hears of it as soon as it is whole.
         let begins_block = |q: &Quantum| q.offset == 0 && matches!(q.payload, Payload::Sound { .. });
-        let mut programme = self.material.programme.from_newest(begins_block);
+        let mut programme = self.programme.from_newest(begins_block);
         loop {
             match programme.next_within(LOOK) {
                 Some(Next::Entry(quantum)) => self.take(&quantum),
                 Some(Next::Missed(entries)) => {
                     // Ten seconds behind: the machine is drowned. Listeners see the numbers jump.
-                    tracing::warn!(
-                        event = "rendition_late",
-                        rendition = self.running.key.name(),
-                        entries,
-                        "encoding fell behind"
-                    );
-                    self.assembler.interrupt();
+                    let rendition = self.running.key.name();
+                    tracing::warn!(event = "rendition_late", rendition, entries, "encoding fell behind");
+                    self.encoder.interrupt();
                 }
                 Some(Next::Closed) => break,
                 None => {}
@@ -320,13 +359,10 @@ impl Encode {
     }
 
     fn take(&mut self, quantum: &Quantum) {
-        let Self { assembler, reducer, encoder, writer, running, material, .. } = self;
-        assembler.push(quantum, |item| {
-            reducer.push(item, |item| {
-                let packet = encode(encoder, &material.wall, item);
-                running.bytes.fetch_add(packet.bytes.len() as u64, Ordering::Relaxed);
-                writer.append(packet);
-            });
+        let Self { encoder, writer, running, .. } = self;
+        encoder.push(quantum, |packet| {
+            running.bytes.fetch_add(packet.bytes.len() as u64, Ordering::Relaxed);
+            writer.append(packet);
         });
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::controls::Controls;
 use super::health::Health;
+use super::history::History;
 use super::listeners::Listeners;
 use super::renditions::Renditions;
 use crate::audio::GapReason;
@@ -68,8 +69,10 @@ pub struct Shared {
     pub granted: Mutex<Option<Granted>>,
     /// Holes in the programme.
     pub gaps: Gaps,
-    /// Blocks begun.
+    /// Number of the next block.
     pub blocks: AtomicU64,
+    /// Where blocks lay.
+    pub history: History,
     /// Time in milliseconds since the epoch, and the newest levels of each channel.
     pub meters: watch::Sender<(u64, Vec<Level>)>,
     /// Wishes of the doors.
@@ -85,6 +88,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Blocks since the daemon started.
+    pub fn blocks_made(&self) -> u64 {
+        self.blocks.load(Ordering::Relaxed).saturating_sub(self.history.first_block())
+    }
+
     /// The device's parameters, as granted last.
     pub fn granted(&self) -> Option<Granted> {
         self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()

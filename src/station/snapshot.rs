@@ -140,7 +140,7 @@ impl Station {
         let dropped = totals.dropped.load(Ordering::Relaxed);
         let due = dropped + totals.frames.load(Ordering::Relaxed);
         DetailedStreamStats {
-            total_frames: self.shared.blocks.load(Ordering::Relaxed),
+            total_frames: self.shared.blocks_made(),
             frames_per_second: figures.blocks_per_second,
             active_subscribers: listeners.count(),
             dropped_frames: dropped,

@@ -234,6 +234,20 @@ impl<T: Extent + Clone> Log<T> {
         self.at(next)
     }
 
+    /// A cursor that begins at the first kept entry that satisfies `fits`, which must hold for every entry
+    /// after one it holds for; from now on when none does.
+    pub fn from_first(&self, fits: impl Fn(&T) -> bool) -> Cursor<T> {
+        let inner = self.shared.lock();
+        let next = inner.first + inner.entries.partition_point(|entry| !fits(entry)) as u64;
+        drop(inner);
+        self.at(next)
+    }
+
+    /// The oldest kept entry that satisfies `fits`.
+    pub fn find(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        self.shared.lock().entries.iter().find(|entry| fits(entry)).cloned()
+    }
+
     fn at(&self, next: u64) -> Cursor<T> {
         Cursor { shared: self.shared.clone(), next, place: None }
     }
@@ -278,6 +292,11 @@ impl<T: Extent + Clone> Cursor<T> {
             slot => *slot = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// The epoch that the log is in.
+    pub fn epoch(&self) -> u64 {
+        self.shared.lock().epoch
     }
 
     /// Waits for what is next.

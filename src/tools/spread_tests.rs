@@ -105,13 +105,13 @@ async fn a_sleeping_reader_is_woken_and_closed_follows_the_last_entry() {
 fn a_sleeper_takes_one_place_however_often_it_is_polled() {
     let (_writer, log) = spread_log::<Item>(small(4));
     let mut cursor = log.from_now();
-    let mut cx = Context::from_waker(Waker::noop());
+    let cx = Context::from_waker(Waker::noop());
     for _ in 0..1000 {
-        assert!(cursor.poll_next(&mut cx).is_pending());
+        assert!(cursor.poll_next(&cx).is_pending());
     }
     assert_eq!(log.shared.lock().sleepers.len(), 1);
     drop(cursor);
-    assert!(log.from_now().poll_next(&mut cx).is_pending());
+    assert!(log.from_now().poll_next(&cx).is_pending());
     assert_eq!(log.shared.lock().sleepers.len(), 1, "the place is used again");
 }
 
@@ -157,4 +157,7 @@ fn begins_at_the_newest_that_fits() {
     let mut cursor = log.from_newest(|entry| entry.value % 4 == 0);
     assert_eq!(cursor.try_next(), Some(Next::Entry(item(4))));
     assert_eq!(log.from_newest(|_| false).try_next(), None);
+    assert_eq!(log.from_first(|entry| entry.value >= 3).try_next(), Some(Next::Entry(item(3))));
+    assert_eq!(log.from_first(|_| true).try_next(), Some(Next::Entry(item(0))));
+    assert_eq!(log.from_first(|_| false).try_next(), None);
 }

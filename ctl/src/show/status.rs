@@ -30,6 +30,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("capture", capture(&status.capture)),
         Row::new("lost", lost(&status.capture, &status.gaps)),
         Row::new("last gap", status.gaps.last.iter().flat_map(|gap| last_gap(gap, rate, view)).collect()),
+        Row::new("serving", status.addresses.iter().map(plain).collect()),
         Row::new("listeners", listeners(&status.listeners)),
         Row::new("quality", quality(&status.quality)),
     ];
@@ -117,7 +118,7 @@ fn lost(capture: &Capture, gaps: &Gaps) -> Vec<Piece> {
     let mut facts = vec![match (capture.lost_samples, gaps.total) {
         (0, 0) => Piece::new(Ink::Good, "nothing"),
         // A pause is a gap, and nothing lost.
-        (0, _) => Piece::new(Ink::Good, format!("nothing{in_gaps}")),
+        (0, _) => Piece::new(Ink::Good, "nothing but pauses"),
         (lost, _) => Piece::new(Ink::Warn, frames(lost, capture.sample_rate) + &in_gaps),
     }];
     let counters = [

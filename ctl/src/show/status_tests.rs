@@ -13,6 +13,7 @@ fn healthy() -> Status {
         since_ms: NOW_MS - 133 * MINUTE_MS,
         version: "0.1.0".to_owned(),
         uptime_seconds: 8040,
+        addresses: vec!["http://127.0.0.1:8080".to_owned(), "http://[::1]:8080".to_owned()],
         source: Source {
             kind: SourceKind::Alsa,
             name: "hw:CARD=Device,DEV=0".to_owned(),
@@ -65,6 +66,7 @@ fn all_is_well() {
   capture     period 256, buffer 4,096 frames (85 ms) · drift +12.3 ppm · realtime
               ring at most 12 % full
   lost        nothing
+  serving     http://127.0.0.1:8080 · http://[::1]:8080
   listeners   nobody
   quality     high · full rate
   renditions  none, nobody needs one
@@ -112,6 +114,7 @@ fn nothing_is_well() {
               3 samples not a number
   last gap    the device was gone for 50 ms
               sound went on 3 min ago
+  serving     http://127.0.0.1:8080 · http://[::1]:8080
   listeners   nobody
   quality     high · full rate
   renditions  none, nobody needs one
