@@ -18,7 +18,7 @@ fn programme(channels: usize) -> Vec<i32> {
             let frame = (n / channels) as f64;
             let envelope = (frame / 4000.0).sin().abs();
             let tone = (frame * 0.02 * (1.0 + (n % channels) as f64)).sin() * 6.0e6 * envelope;
-            (tone as i32 + (noise >> 12) as i32 - (1 << 19)).clamp(-(1 << 23), (1 << 23) - 1)
+            (tone as i32 + (noise >> 12).cast_signed() - (1 << 19)).clamp(-(1 << 23), (1 << 23) - 1)
         })
         .collect()
 }

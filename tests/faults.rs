@@ -35,7 +35,7 @@ impl Auditor {
         for _ in 0..count {
             let frame = self.stream.frame(&mut self.told);
             for (n, card) in card_frames(&frame).enumerate() {
-                let offset = i64::try_from(card).unwrap() - i64::try_from(frame.position).unwrap() - n as i64;
+                let offset = i64::try_from(card).unwrap() - i64::try_from(frame.position + n as u64).unwrap();
                 match self.offset.replace(offset) {
                     Some(before) if before != offset => {
                         assert_eq!(n, 0, "frame {card} of the card follows no other inside a block");

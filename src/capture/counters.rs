@@ -23,6 +23,8 @@ pub struct Counters {
     pub ring_dropped: AtomicU64,
     /// Samples that were not finite.
     pub nonfinite: AtomicU64,
+    /// What the ring held at the newest delivery, in thousandths of its capacity.
+    pub ring_fill_permille: AtomicU32,
     /// The most the ring has held, in thousandths of its capacity.
     pub ring_peak_permille: AtomicU32,
     /// Set while a session runs and has delivered.
@@ -49,6 +51,7 @@ impl Counters {
             unplugs: AtomicU64::new(0),
             ring_dropped: AtomicU64::new(0),
             nonfinite: AtomicU64::new(0),
+            ring_fill_permille: AtomicU32::new(0),
             ring_peak_permille: AtomicU32::new(0),
             delivering: AtomicBool::new(false),
             delivered_ns: AtomicI64::new(0),

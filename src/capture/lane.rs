@@ -123,6 +123,7 @@ impl Lane {
         let permille = (capacity - self.ring.free()) * 1000 / capacity;
         let permille = u32::try_from(permille).unwrap_or(u32::MAX);
         let counters = &self.counters;
+        counters.ring_fill_permille.store(permille, Ordering::Relaxed);
         counters.ring_peak_permille.fetch_max(permille, Ordering::Relaxed);
         counters.delivered_ns.store(mono_ns, Ordering::Relaxed);
         counters.delivering.store(true, Ordering::Relaxed);

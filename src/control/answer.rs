@@ -54,6 +54,7 @@ pub async fn answer(shared: &Shared, params: &Params<'_>, level: Level) -> Resul
         // Who listens comes in pages, by a method of its own.
         Call::Stats => params.none().and_then(|()| json(&station.stats(0))),
         Call::Connections => connections(station, params, level),
+        Call::Kick => kick(station, params),
         Call::Meters => params.none().and_then(|()| json(&station.meters())),
         Call::Devices => devices(shared, params).await,
         Call::Reload => reload(shared, params).await,
@@ -146,6 +147,18 @@ fn connections(station: &Station, params: &Params<'_>, level: Level) -> Result<V
         redact(&mut page);
     }
     json(&page)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KickWish {
+    id: String,
+}
+
+fn kick(station: &Station, params: &Params<'_>) -> Result<Value> {
+    let KickWish { id } = params.read()?;
+    station.kick(&id)?;
+    Ok(json!({}))
 }
 
 /// Takes out who the listeners are.

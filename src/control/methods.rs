@@ -17,6 +17,7 @@ pub enum Call {
     SetQuality,
     Stats,
     Connections,
+    Kick,
     Meters,
     Devices,
     Reload,
@@ -45,7 +46,7 @@ const fn row(name: &'static str, level: Level, call: Call, params: &'static str)
 const NOTHING: &str = "no parameters";
 
 /// All of them.
-pub const METHODS: [Method; 14] = [
+pub const METHODS: [Method; 15] = [
     row(method::STATUS, Read, Status, NOTHING),
     row(method::VERSION, Read, Version, NOTHING),
     row(method::CAPTURE_PAUSE, Change, Pause, NOTHING),
@@ -59,6 +60,7 @@ pub const METHODS: [Method; 14] = [
         Connections,
         r#"{"after": a connection id, "limit": 1 to 200}, both optional"#,
     ),
+    row(method::CONNECTIONS_KICK, Change, Kick, r#"{"id": a connection id}"#),
     row(method::METERS, Read, Meters, NOTHING),
     row(method::DEVICES, Read, Devices, NOTHING),
     row(method::RELOAD, Admin, Reload, NOTHING),

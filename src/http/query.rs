@@ -3,7 +3,7 @@
 use super::extra::Wanted;
 use super::reply::Problem;
 use crate::codec::frames::Encoding;
-use crate::station::Scale;
+use crate::station::{Scale, Station};
 
 /// What a listener asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +17,26 @@ pub struct StreamQuery {
     /// Further events.
     pub events: Wanted,
 }
+
+impl StreamQuery {
+    /// What the stream needs at least while sound flows, in Mbit/s: its samples alone, written shortly.
+    pub fn needs_mbps(&self, station: &Station) -> f64 {
+        let bytes_per_sample = match self.encoding {
+            // The shortest that speech or music is written with, not silence.
+            Encoding::Json => 8.0,
+            Encoding::Deflate => 3.0,
+            Encoding::F32 => 4.0 * BASE64,
+            Encoding::S16 => 2.0 * BASE64,
+        };
+        let scale = self.scale.unwrap_or_else(|| station.scale()).value();
+        let all = station.blocks_per_second();
+        let wanted = self.max_fps.map_or(1.0, |fps| (fps / all).min(1.0));
+        station.samples_per_second() * scale * wanted * bytes_per_sample * 8.0 / 1e6
+    }
+}
+
+/// Characters of base64 for each byte.
+const BASE64: f64 = 4.0 / 3.0;
 
 /// Reads `encoding`, `quality`, `max_fps` and `events`. Other parameters are left to others.
 ///

@@ -192,6 +192,7 @@ async fn converse(
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
+            () = meter.kicked() => return Some("kicked"),
             _ = look.tick() => {
                 let stale_after = shared.site.settings.load().stale_after;
                 if let Some(reason) = overdue(meter, stale_after) {

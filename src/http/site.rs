@@ -24,7 +24,7 @@ use super::stream::{StreamBody, Transport};
 use super::wire::Meter;
 use super::{guard, query};
 use crate::audio::State as Programme;
-use crate::station::{LastEvent, Scale, Station};
+use crate::station::{LastEvent, Reset, Scale, Station};
 use crate::tools::clock;
 
 /// How long a client may take for the body of a request.
@@ -58,6 +58,7 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route("/api/audio/stream", get(stream))
         .route("/api/audio/stats", get(stats))
         .route("/api/audio/control", post(control))
+        .route("/api/audio/debug/connections", get(debug_connections))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(not_found)
@@ -129,6 +130,8 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail));
     }
     let peer = request.extensions().get::<Peer>().cloned().ok_or_else(no_peer)?;
+    let meter = peer.meter.clone();
+    let reset = Reset::new(move || meter.kick());
     let transport = match request.version() {
         Version::HTTP_11 => Transport::Chunked(peer.meter),
         Version::HTTP_2 | Version::HTTP_3 => Transport::Multiplexed,
@@ -136,7 +139,7 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
     };
     let user_agent =
         request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
-    let registered = station.register(peer.address.ip(), user_agent);
+    let registered = station.register(peer.address.ip(), user_agent, wanted.needs_mbps(station), reset);
     tracing::info!(
         event = "listener_joined",
         connection = %registered.listener.id,
@@ -152,6 +155,10 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
 fn no_peer() -> Problem {
     // Set for every connection; a request without it was not made by one.
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the connection is unknown")
+}
+
+async fn debug_connections(State(site): State<Arc<Site>>) -> Response {
+    reply::json(&site.station.diagnosis())
 }
 
 async fn stats(State(site): State<Arc<Site>>) -> Response {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::station::Listener;
 use crate::tools::clock;
@@ -29,6 +30,8 @@ pub struct Meter {
     spoke: AtomicBool,
     /// Requests being answered.
     in_flight: AtomicU64,
+    /// Somebody asked for the connection's end.
+    kicked: Notify,
     /// The live stream that this connection carries. Never contended: the connection's own task alone uses it.
     listener: Mutex<Option<Arc<Listener>>>,
 }
@@ -40,6 +43,7 @@ impl Meter {
             active_ns: AtomicI64::new(clock::mono_ns()),
             spoke: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
+            kicked: Notify::new(),
             listener: Mutex::new(None),
         }
     }
@@ -47,6 +51,16 @@ impl Meter {
     /// What is written from now on belongs to this stream, or to none.
     pub fn carry(&self, listener: Option<Arc<Listener>>) {
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+    }
+
+    /// The connection is to be reset.
+    pub fn kick(&self) {
+        self.kicked.notify_one();
+    }
+
+    /// Resolves when it is.
+    pub async fn kicked(&self) {
+        self.kicked.notified().await;
     }
 
     /// A request was read; what is returned ends with its answer.

@@ -102,6 +102,7 @@ impl Keeper {
         if changed {
             let source = self.shared.source_name.as_str();
             tracing::warn!(event = "capture_absent", source, reason, "no sound: the source cannot be opened");
+            self.shared.note_error(reason);
             self.ring();
         }
         self.report_first(Err(error));
@@ -165,6 +166,7 @@ impl Keeper {
         let changed = self.shared.source_state.end_session(state, Some(&reason), self.shared.wall.now_ms());
         if changed {
             self.count_and_tell(end, &reason);
+            self.shared.note_error(reason);
             self.ring();
         }
         false

@@ -17,6 +17,22 @@ use crate::tools::clock;
 /// Longest client name that is kept, in characters.
 const USER_AGENT_CHARS: usize = 256;
 
+/// Resets the connection of a listener.
+pub struct Reset(Box<dyn Fn() + Send + Sync>);
+
+impl Reset {
+    /// By calling this.
+    pub fn new(reset: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Box::new(reset))
+    }
+}
+
+impl std::fmt::Debug for Reset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reset")
+    }
+}
+
 /// Figures of all listeners ever.
 #[derive(Debug, Default)]
 pub struct Totals {
@@ -53,6 +69,14 @@ pub struct Listener {
     frames_sent: AtomicU64,
     bytes_sent: AtomicU64,
     errors: AtomicU64,
+    /// Time from capture to socket, smoothed, nanoseconds; 0 before the first block.
+    latency_ns: AtomicU64,
+    /// Bytes written up to the newest look, and per second before it.
+    looked_at: Mutex<(u64, f64)>,
+    /// What the request should need while sound flows, in Mbit/s.
+    needs_mbps: f64,
+    /// Resets the connection.
+    reset: Reset,
     /// Touched by the body and the I/O wrapper of one connection, one after the other: never contended.
     flight: Mutex<Flight>,
     totals: Arc<Totals>,
@@ -90,8 +114,38 @@ impl Listener {
             self.frames_sent.fetch_add(1, Ordering::Relaxed);
             self.totals.frames.fetch_add(1, Ordering::Relaxed);
             let latency_ns = u64::try_from(now_ns - block.captured_ns).unwrap_or(0);
+            self.smooth_latency(latency_ns);
             self.totals.latency_ns.fetch_add(latency_ns, Ordering::Relaxed);
         }
+    }
+
+    /// An eighth of the newest, seven of what was: about the last eight blocks.
+    fn smooth_latency(&self, newest_ns: u64) {
+        let before = self.latency_ns.load(Ordering::Relaxed);
+        let smoothed = if before == 0 { newest_ns } else { before - before / 8 + newest_ns / 8 };
+        self.latency_ns.store(smoothed, Ordering::Relaxed);
+    }
+
+    /// Once a second: how much was written since the look before, which was so many seconds ago.
+    fn look(&self, seconds: f64) {
+        let bytes = self.bytes_sent.load(Ordering::Relaxed);
+        let mut looked_at = lock(&self.looked_at);
+        *looked_at = (bytes, (bytes - looked_at.0) as f64 / seconds);
+    }
+
+    /// Time from capture to socket, smoothed over the last blocks, in milliseconds.
+    pub fn latency_ms(&self) -> f64 {
+        self.latency_ns.load(Ordering::Relaxed) as f64 / 1e6
+    }
+
+    /// Written over the last second, in Mbit/s.
+    pub fn throughput_mbps(&self) -> f64 {
+        lock(&self.looked_at).1 * 8.0 / 1e6
+    }
+
+    /// What the request should need while sound flows, in Mbit/s.
+    pub fn needs_mbps(&self) -> f64 {
+        self.needs_mbps
     }
 
     fn count_bytes(&self, bytes: u64) {
@@ -150,7 +204,13 @@ pub struct Registered {
 
 impl Listeners {
     /// Puts a listener on the list.
-    pub fn register(self: &Arc<Self>, ip: IpAddr, user_agent: &str) -> Registered {
+    pub fn register(
+        self: &Arc<Self>,
+        ip: IpAddr,
+        user_agent: &str,
+        needs_mbps: f64,
+        reset: Reset,
+    ) -> Registered {
         let now = Timestamp::now();
         let listener = Arc::new(Listener {
             id: Uuid::now_v7(),
@@ -161,12 +221,27 @@ impl Listeners {
             frames_sent: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            latency_ns: AtomicU64::new(0),
+            looked_at: Mutex::new((0, 0.0)),
+            needs_mbps,
+            reset,
             flight: Mutex::default(),
             totals: self.totals.clone(),
         });
         self.totals.begun.fetch_add(1, Ordering::Relaxed);
         lock(&self.list).insert(listener.id, listener.clone());
         Registered { listener, all: self.clone() }
+    }
+
+    /// Resets the connection of a listener. Whether there is one of this id.
+    pub fn kick(&self, id: Uuid) -> bool {
+        let listener = lock(&self.list).get(&id).cloned();
+        listener.as_ref().inspect(|listener| (listener.reset.0)()).is_some()
+    }
+
+    /// Once a second, `seconds` after the time before: measures what each listener gets.
+    pub fn look(&self, seconds: f64) {
+        lock(&self.list).values().for_each(|listener| listener.look(seconds));
     }
 
     /// How many there are.
@@ -197,10 +272,15 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
+    fn register(all: &Arc<Listeners>, n: u32) -> Registered {
+        let user_agent = format!("{n}{}", "x".repeat(400));
+        all.register(Ipv4Addr::LOCALHOST.into(), &user_agent, 0.0, Reset::new(|| ()))
+    }
+
     #[test]
     fn a_block_counts_when_its_last_byte_is_on_the_socket() {
         let all = Arc::new(Listeners::default());
-        let registered = all.register(Ipv4Addr::LOCALHOST.into(), "test");
+        let registered = all.register(Ipv4Addr::LOCALHOST.into(), "test", 0.0, Reset::new(|| ()));
         let listener = &registered.listener;
         let counts = || {
             let info = listener.info();
@@ -220,9 +300,7 @@ mod tests {
     #[test]
     fn pages_go_from_the_oldest_to_the_newest_and_those_who_left_are_gone() {
         let all = Arc::new(Listeners::default());
-        let mut registered: Vec<_> = (0..5)
-            .map(|n| all.register(Ipv4Addr::LOCALHOST.into(), &format!("{n}{}", "x".repeat(400))))
-            .collect();
+        let mut registered: Vec<_> = (0..5).map(|n| register(&all, n)).collect();
         drop(registered.remove(1));
         let first = all.page(None, 3);
         let rest = all.page(first.last().map(|l| l.id), 3);

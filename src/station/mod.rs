@@ -5,6 +5,7 @@
 //! renditions, listeners, figures. Not in here: protocols, configuration, the life of the process.
 
 mod controls;
+mod diagnosis;
 mod gap_lines;
 mod health;
 mod history;
@@ -31,7 +32,7 @@ use tokio::sync::watch;
 
 pub use controls::Scale;
 pub use health::Health;
-pub use listeners::{Listener, Registered};
+pub use listeners::{Listener, Registered, Reset};
 pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
 pub use replay::Replay;
 pub use resume::{LastEvent, Resumed};
@@ -160,6 +161,11 @@ impl Station {
         f64::from(settings.sample_rate) / f64::from(settings.block_frames)
     }
 
+    /// Samples a second that a frame of two channels has at full quality.
+    pub fn samples_per_second(&self) -> f64 {
+        2.0 * f64::from(self.shared.settings.sample_rate)
+    }
+
     /// Follows the levels.
     pub fn watch_meters(&self) -> watch::Receiver<Levels> {
         self.shared.meters.subscribe()
@@ -227,8 +233,29 @@ impl Station {
     }
 
     /// Puts a listener on the list.
-    pub fn register(&self, ip: std::net::IpAddr, user_agent: &str) -> Registered {
-        self.shared.listeners.register(ip, user_agent)
+    /// `needs_mbps` is what the request should need while sound flows; `reset` resets its connection.
+    pub fn register(
+        &self,
+        ip: std::net::IpAddr,
+        user_agent: &str,
+        needs_mbps: f64,
+        reset: Reset,
+    ) -> Registered {
+        self.shared.listeners.register(ip, user_agent, needs_mbps, reset)
+    }
+
+    /// Resets the connection of a listener.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for an id that is none, [`Kind::NotFound`] when nobody has it.
+    pub fn kick(&self, id: &str) -> Result<()> {
+        let wrong = |_| Error::new(Kind::Invalid, format!("{id:?} is no connection id"));
+        let uuid = id.parse::<uuid::Uuid>().map_err(wrong)?;
+        if !self.shared.listeners.kick(uuid) {
+            return Err(Error::new(Kind::NotFound, format!("there is no connection {uuid}")));
+        }
+        tracing::info!(event = "listener_kicked", connection = %uuid, "listener kicked");
+        Ok(())
     }
 
     /// Listeners of live frames now.
@@ -345,6 +372,7 @@ fn share(
         counters: Arc::new(Counters::new()),
         granted: Mutex::new(None),
         gaps: shared::Gaps::default(),
+        last_error: Mutex::new(None),
         blocks: AtomicU64::new(first_block),
         history: history::History::new(settings.block_frames, first_block),
         meters: watch::Sender::new((0, Vec::new())),

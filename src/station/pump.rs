@@ -222,6 +222,9 @@ fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines
         }
         Event::GapEnded { reason, frames } => {
             shared.gaps.ended(reason, frames, shared.wall.now_ms());
+            if reason != GapReason::Paused {
+                shared.note_error(format!("{}: {frames} frames lost", reason.as_str()));
+            }
             if gap_lines.ended(frames, clock::mono_ns()) {
                 let (source, reason) = (shared.source_name.as_str(), reason.as_str());
                 tracing::warn!(event = "capture_gap", source, frames, reason, "sound was missing");

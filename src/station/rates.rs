@@ -21,6 +21,8 @@ struct Sample {
     sent_bytes: u64,
     latency_ns: u64,
     cpu_ticks: u64,
+    /// Busy and all ticks of the machine.
+    machine_ticks: (u64, u64),
 }
 
 /// Figures over the last seconds.
@@ -34,6 +36,8 @@ pub struct Figures {
     pub latency_ms: f64,
     /// Processor time in per cent of one core.
     pub cpu_percent: f64,
+    /// Processor use of the whole machine in per cent of all its cores.
+    pub machine_cpu_percent: f64,
     /// Memory of the daemon and of the machine.
     pub memory: MemoryUsage,
 }
@@ -61,8 +65,12 @@ impl Rates {
             sent_bytes: totals.bytes.load(Ordering::Relaxed),
             latency_ns: totals.latency_ns.load(Ordering::Relaxed),
             cpu_ticks: cpu_ticks(),
+            machine_ticks: machine_ticks(),
         };
         let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = samples.back() {
+            shared.listeners.look(sample.at.duration_since(last.at).as_secs_f64().max(1e-3));
+        }
         if let Some(first) = samples.front() {
             let figures = figures(first, &sample, memory());
             *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
@@ -84,8 +92,25 @@ fn figures(from: &Sample, to: &Sample, memory: MemoryUsage) -> Figures {
         bytes_per_second: rate(from.sent_bytes, to.sent_bytes),
         latency_ms: if sent > 0 { latency_ns / sent as f64 / 1e6 } else { 0.0 },
         cpu_percent: rate(from.cpu_ticks, to.cpu_ticks) / procfs::ticks_per_second() as f64 * 100.0,
+        machine_cpu_percent: busy_percent(from.machine_ticks, to.machine_ticks),
         memory,
     }
+}
+
+fn busy_percent((busy_from, all_from): (u64, u64), (busy_to, all_to): (u64, u64)) -> f64 {
+    let all = all_to.saturating_sub(all_from);
+    if all == 0 { 0.0 } else { busy_to.saturating_sub(busy_from) as f64 / all as f64 * 100.0 }
+}
+
+/// Busy and all clock ticks of the machine since boot; 0 where `/proc` cannot be read.
+fn machine_ticks() -> (u64, u64) {
+    use procfs::CurrentSI;
+    let Ok(stat) = procfs::KernelStats::current() else { return (0, 0) };
+    let cpu = stat.total;
+    let idle = cpu.idle + cpu.iowait.unwrap_or(0);
+    let stolen = cpu.steal.unwrap_or(0);
+    let busy = cpu.user + cpu.nice + cpu.system + cpu.irq.unwrap_or(0) + cpu.softirq.unwrap_or(0) + stolen;
+    (busy, busy + idle)
 }
 
 /// User and system time of this process in clock ticks; 0 where `/proc` cannot be read.
@@ -110,7 +135,15 @@ mod tests {
     #[test]
     fn figures_are_differences_over_time() {
         let at = Instant::now();
-        let from = Sample { at, blocks: 100, sent_frames: 10, sent_bytes: 1000, latency_ns: 0, cpu_ticks: 5 };
+        let from = Sample {
+            at,
+            blocks: 100,
+            sent_frames: 10,
+            sent_bytes: 1000,
+            latency_ns: 0,
+            cpu_ticks: 5,
+            machine_ticks: (100, 1000),
+        };
         let to = Sample {
             at: at + Duration::from_secs(2),
             blocks: 194,
@@ -118,10 +151,12 @@ mod tests {
             sent_bytes: 5000,
             latency_ns: 250_000_000,
             cpu_ticks: 5,
+            machine_ticks: (150, 1200),
         };
         let figures = figures(&from, &to, MemoryUsage::default());
         assert_eq!((figures.blocks_per_second, figures.bytes_per_second), (47.0, 2000.0));
         assert_eq!((figures.latency_ms, figures.cpu_percent), (25.0, 0.0));
+        assert!((figures.machine_cpu_percent - 25.0).abs() < 1e-9);
     }
 
     #[test]

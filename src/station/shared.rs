@@ -69,6 +69,8 @@ pub struct Shared {
     pub granted: Mutex<Option<Granted>>,
     /// Holes in the programme.
     pub gaps: Gaps,
+    /// The newest trouble with the source.
+    pub last_error: Mutex<Option<String>>,
     /// Number of the next block.
     pub blocks: AtomicU64,
     /// Where blocks lay.
@@ -96,6 +98,11 @@ impl Shared {
     /// The device's parameters, as granted last.
     pub fn granted(&self) -> Option<Granted> {
         self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the newest trouble with the source.
+    pub fn note_error(&self, error: String) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
     /// Tells the journal that sound flows.

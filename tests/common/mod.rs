@@ -14,8 +14,9 @@ mod http;
 mod sse;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -193,6 +194,16 @@ impl Daemon {
             .stdin(Stdio::null())
             .output()
             .unwrap()
+    }
+
+    /// One request on the control socket, by hand: its whole reply.
+    pub fn ask(&self, method: &str, params: &serde_json::Value) -> serde_json::Value {
+        let mut socket = BufReader::new(UnixStream::connect(self.socket()).unwrap());
+        let request = serde_json::json!({"id": 1, "method": method, "params": params});
+        writeln!(socket.get_mut(), "{request}").unwrap();
+        let mut lines = socket.lines();
+        lines.next().unwrap().unwrap();
+        serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap()
     }
 
     /// `talasctl --json status`.

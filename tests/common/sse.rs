@@ -152,6 +152,11 @@ impl Sse {
         self.reader.get_ref().set_read_timeout(Some(timeout)).unwrap();
     }
 
+    /// The bare connection.
+    pub fn into_inner(self) -> TcpStream {
+        self.reader.into_inner()
+    }
+
     /// The next event; `None` at the end of the stream.
     pub fn event(&mut self) -> Option<Event> {
         let mut event =

@@ -7,11 +7,13 @@
 //! Times named `*_ms` are milliseconds since the Unix epoch unless a comment says otherwise.
 
 mod device;
+mod health;
 mod protocol;
 mod status;
 mod stream;
 
 pub use device::{Ability, Device, DeviceList, Span};
+pub use health::{ConnectionDebugInfo, ConnectionHealth, NetworkStats, PipelineHealth, SystemDiagnostics};
 pub use protocol::{
     ErrorBody, Hello, LaggedNotice, Level, MAX_LINE_BYTES, PROTO, Reply, Request, code, method,
 };

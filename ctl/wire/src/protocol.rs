@@ -135,6 +135,8 @@ pub mod method {
     pub const STATS: &str = "stats";
     /// `{"after": ID?, "limit": 1…200?}` → [`ConnectionPage`](super::ConnectionPage).
     pub const CONNECTIONS: &str = "connections";
+    /// `{"id": a connection id}` → `{}`; the connection is reset.
+    pub const CONNECTIONS_KICK: &str = "connections.kick";
     /// → [`Meters`](super::Meters); with `more`, a watch (ten a second).
     pub const METERS: &str = "meters";
     /// → [`DeviceList`](super::DeviceList).
