@@ -14,10 +14,10 @@ say "building (also talasctl and the simulated card)"
 cargo build --workspace
 
 say "testing"
-cargo test --workspace
+cargo test --workspace --no-fail-fast
 
 say "testing capture once more, in a build that aborts when the capture thread allocates"
-cargo test --features assert-no-alloc --test capture --test faults
+cargo test --no-fail-fast --features assert-no-alloc --test capture --test faults
 # The build above left its own talasd behind: put the usual one back.
 cargo build --quiet
 
