@@ -52,13 +52,13 @@ pub async fn run(
         tokio::select! {
             Some(signal) = signals.next() => match signal {
                 // Nobody waits for an answer; the journal has it.
-                SIGHUP => drop(reloader.reload()),
+                SIGHUP => drop(reloader.reload(&describe(&seen))),
                 _ => break,
             },
             Some(order) = orders.recv() => match order {
                 Order::Reload { reply } => {
                     // A client that left does not need the answer.
-                    let _ = reply.send(reloader.reload());
+                    let _ = reply.send(reloader.reload(&describe(&seen)));
                 }
             },
             mark = station.health().changed_from(&seen) => {
@@ -90,36 +90,34 @@ fn describe(mark: &StateMark) -> String {
     format!("{}{reason}", mark.state.as_str())
 }
 
-/// Feeds systemd's watchdog while every loop turns.
+/// Watches whether every loop turns, and feeds systemd's watchdog, if there is one, while they do.
 struct Watch {
-    limit: Option<Duration>,
+    is_fed: bool,
+    dead_after: Duration,
     told_dead: bool,
 }
 
 impl Watch {
     fn new(limit: Option<Duration>) -> Self {
-        Self { limit, told_dead: false }
+        let dead_after = limit.map_or(DEAD_AFTER, |limit| limit.min(DEAD_AFTER));
+        Self { is_fed: limit.is_some(), dead_after, told_dead: false }
     }
 
     /// Called once a second: often enough for any watchdog of three seconds and more.
     fn look(&mut self, station: &Station) {
-        let Some(limit) = self.limit else { return };
-        let dead_after = i64::try_from(limit.min(DEAD_AFTER).as_nanos()).unwrap_or(i64::MAX);
+        let dead_after = i64::try_from(self.dead_after.as_nanos()).unwrap_or(i64::MAX);
         let pulses = station.pulses(clock::mono_ns());
         match pulses.into_iter().find(|(_, age_ns)| *age_ns > dead_after) {
             None => {
                 self.told_dead = false;
-                notify::alive();
+                if self.is_fed {
+                    notify::alive();
+                }
             }
             Some((thread, age_ns)) if !self.told_dead => {
                 self.told_dead = true;
                 let seconds = age_ns / clock::NS_PER_S;
-                tracing::error!(
-                    event = "thread_hangs",
-                    thread,
-                    seconds,
-                    "a thread hangs: the watchdog is not fed"
-                );
+                tracing::error!(event = "thread_hangs", thread, seconds, "a thread hangs");
             }
             Some(_) => {}
         }

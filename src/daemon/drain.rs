@@ -6,6 +6,8 @@ use super::{Running, notify};
 
 /// All steps together. systemd and people lose patience later.
 const DEADLINE: Duration = Duration::from_millis(4500);
+/// The threads of the sound. In order they end within a period; one that hangs in a driver never does.
+const THREADS_DEADLINE: Duration = Duration::from_secs(2);
 
 struct Steps {
     began: Instant,
@@ -49,8 +51,15 @@ pub fn drain(running: Running) {
     steps.step("doors", || drop(doors));
     steps.step("pipeline", || {
         drop(pipeline);
-        threads.join();
-        station.join_renditions();
+        let sound = station.clone();
+        let joined = admin.spawn_blocking(move || {
+            threads.join();
+            sound.join_renditions();
+        });
+        // On the runtime, so that a second signal is heard meanwhile.
+        if admin.block_on(async { tokio::time::timeout(THREADS_DEADLINE, joined).await }).is_err() {
+            tracing::warn!(event = "drain_cut", "a thread that hangs is left behind");
+        }
         station.remember_end();
     });
     steps.step("http", || {

@@ -35,18 +35,18 @@ impl Reloader {
         Self { file, environment, current, http }
     }
 
-    /// Reads the configuration again and puts into force what can be.
+    /// Reads the configuration again and puts into force what can be. `status` is what systemd goes on
+    /// showing afterwards, however it went: who asked gets the answer, and the journal has it.
     ///
     /// # Errors
     /// The configuration is wrong: nothing changed.
-    pub fn reload(&mut self) -> Result<ReloadReport> {
+    pub fn reload(&mut self, status: &str) -> Result<ReloadReport> {
         notify::reloading();
         let result = self.apply();
         match &result {
             Ok(report) => {
                 let (applied, needs_restart) = (report.applied.join(" "), report.needs_restart.join(" "));
                 tracing::info!(event = "reloaded", applied, needs_restart, "configuration read again");
-                notify::ready("reloaded");
             }
             Err(error) => {
                 tracing::error!(
@@ -54,9 +54,9 @@ impl Reloader {
                     reason = error.message(),
                     "configuration refused, nothing changed"
                 );
-                notify::ready("the new configuration was refused, nothing changed");
             }
         }
+        notify::ready(status);
         result
     }
 
