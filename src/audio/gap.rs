@@ -24,6 +24,29 @@ pub enum GapReason {
 }
 
 impl GapReason {
+    /// Every reason, in the order of declaration: counters are indexed by it.
+    pub const ALL: [Self; 9] = [
+        Self::Overrun,
+        Self::Suspend,
+        Self::Stalled,
+        Self::Absent,
+        Self::Paused,
+        Self::RingFull,
+        Self::SlowListener,
+        Self::Disconnected,
+        Self::Restart,
+    ];
+
+    /// Whether the programme itself can have such a hole: then every listener has it.
+    pub const fn is_of_programme(self) -> bool {
+        match self {
+            Self::Overrun | Self::Suspend | Self::Stalled | Self::Absent | Self::Paused | Self::RingFull => {
+                true
+            }
+            Self::SlowListener | Self::Disconnected | Self::Restart => false,
+        }
+    }
+
     /// The word used everywhere.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,4 +78,18 @@ pub struct Gap {
     pub reason: GapReason,
     /// When the first missing sample would have been captured, on the monotonic clock.
     pub mono_ns: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_reasons_are_listed_in_order() {
+        for (at, reason) in GapReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, at);
+        }
+        // The last one declared: a new one after it belongs into the list too.
+        assert_eq!(GapReason::ALL.len(), GapReason::Restart as usize + 1);
+    }
 }

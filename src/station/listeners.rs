@@ -7,12 +7,14 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use talas_wire::ConnectionInfo;
 use uuid::Uuid;
 
 use crate::tools::clock;
+use crate::tools::histogram::Histogram;
 
 /// Longest client name that is kept, in characters.
 const USER_AGENT_CHARS: usize = 256;
@@ -34,18 +36,55 @@ impl std::fmt::Debug for Reset {
 }
 
 /// Figures of all listeners ever.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Totals {
-    /// Blocks written to sockets.
-    pub frames: AtomicU64,
+    /// Each block written to a socket, by the time from the capture of its first sample to the write of
+    /// its last byte.
+    pub latency: Histogram,
     /// Bytes written to sockets.
     pub bytes: AtomicU64,
     /// Blocks that slow listeners missed.
     pub dropped: AtomicU64,
-    /// Sum of the times from capture to socket, nanoseconds.
-    pub latency_ns: AtomicU64,
     /// Streams ever begun.
     pub begun: AtomicU64,
+    /// Streams ever ended.
+    pub ended: AtomicU64,
+}
+
+/// Bounds of [`Totals::latency`]. A block's own length is in it, 21.3 ms by default: around that they
+/// are close, and they reach from the shortest blocks to a listener who hears the log's far end.
+const LATENCY_BOUNDS: [Duration; 19] = [
+    Duration::from_micros(2_500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(15),
+    Duration::from_millis(20),
+    Duration::from_micros(22_500),
+    Duration::from_millis(25),
+    Duration::from_micros(27_500),
+    Duration::from_millis(30),
+    Duration::from_millis(35),
+    Duration::from_millis(40),
+    Duration::from_millis(50),
+    Duration::from_millis(75),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_millis(1_000),
+    Duration::from_millis(2_500),
+    Duration::from_millis(5_000),
+];
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self {
+            latency: Histogram::new(&LATENCY_BOUNDS),
+            bytes: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        }
+    }
 }
 
 /// A block on its way to the socket.
@@ -112,10 +151,9 @@ impl Listener {
         while let Some(block) = flight.blocks.front().copied().filter(|block| block.until <= flight.written) {
             flight.blocks.pop_front();
             self.frames_sent.fetch_add(1, Ordering::Relaxed);
-            self.totals.frames.fetch_add(1, Ordering::Relaxed);
             let latency_ns = u64::try_from(now_ns - block.captured_ns).unwrap_or(0);
             self.smooth_latency(latency_ns);
-            self.totals.latency_ns.fetch_add(latency_ns, Ordering::Relaxed);
+            self.totals.latency.add(Duration::from_nanos(latency_ns));
         }
     }
 
@@ -228,7 +266,7 @@ impl Listeners {
             flight: Mutex::default(),
             totals: self.totals.clone(),
         });
-        self.totals.begun.fetch_add(1, Ordering::Relaxed);
+        self.totals.begun.fetch_add(1, Ordering::Release);
         lock(&self.list).insert(listener.id, listener.clone());
         Registered { listener, all: self.clone() }
     }
@@ -264,6 +302,7 @@ impl Listeners {
 impl Drop for Registered {
     fn drop(&mut self) {
         lock(&self.all.list).remove(&self.listener.id);
+        self.listener.totals.ended.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -294,7 +333,7 @@ mod tests {
         assert_eq!(counts(), (0, 1019));
         listener.written(1);
         assert_eq!(counts(), (1, 1020));
-        assert_eq!(all.totals.frames.load(Ordering::Relaxed), 1);
+        assert_eq!(all.totals.latency.count(), 1);
     }
 
     #[test]

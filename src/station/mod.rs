@@ -11,7 +11,9 @@ mod health;
 mod history;
 mod keeper;
 mod listeners;
+mod measures;
 mod memory;
+mod process;
 mod programme;
 mod pump;
 mod rates;
@@ -33,6 +35,8 @@ use tokio::sync::watch;
 pub use controls::Scale;
 pub use health::Health;
 pub use listeners::{Listener, Registered, Reset};
+pub use measures::{GapCount, Measures, Streams};
+pub use process::Process;
 pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
 pub use replay::Replay;
 pub use resume::{LastEvent, Resumed};
@@ -367,6 +371,7 @@ fn share(
         tone,
         wall,
         started: Instant::now(),
+        started_ms: now_ms,
         state: Health::new(now_ms),
         source_state: Health::new(now_ms),
         counters: Arc::new(Counters::new()),

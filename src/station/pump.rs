@@ -210,10 +210,7 @@ fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines
     match event {
         Event::Quantum(quantum) => {
             if let Payload::Filler { reason, .. } = quantum.payload {
-                shared.gaps.filler.fetch_add(quantum.frames, Ordering::Relaxed);
-                if reason != GapReason::Paused {
-                    shared.gaps.lost.fetch_add(quantum.frames, Ordering::Relaxed);
-                }
+                shared.gaps.filled(reason, quantum.frames);
             }
             if quantum.offset == 0 && matches!(quantum.payload, Payload::Sound { .. }) {
                 shared.history.began(quantum.block, quantum.position);

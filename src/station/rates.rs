@@ -19,7 +19,7 @@ struct Sample {
     blocks: u64,
     sent_frames: u64,
     sent_bytes: u64,
-    latency_ns: u64,
+    latency_us: u64,
     cpu_ticks: u64,
     /// Busy and all ticks of the machine.
     machine_ticks: (u64, u64),
@@ -61,9 +61,9 @@ impl Rates {
         let sample = Sample {
             at: Instant::now(),
             blocks: shared.blocks_made(),
-            sent_frames: totals.frames.load(Ordering::Relaxed),
+            sent_frames: totals.latency.count(),
             sent_bytes: totals.bytes.load(Ordering::Relaxed),
-            latency_ns: totals.latency_ns.load(Ordering::Relaxed),
+            latency_us: totals.latency.sum_us(),
             cpu_ticks: cpu_ticks(),
             machine_ticks: machine_ticks(),
         };
@@ -71,10 +71,9 @@ impl Rates {
         if let Some(last) = samples.back() {
             shared.listeners.look(sample.at.duration_since(last.at).as_secs_f64().max(1e-3));
         }
-        if let Some(first) = samples.front() {
-            let figures = figures(first, &sample, memory());
-            *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
-        }
+        // Alone it has no rates yet, but a size.
+        let first = *samples.front().unwrap_or(&sample);
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures(&first, &sample, memory());
         samples.push_back(sample);
         if samples.len() > SAMPLES {
             samples.pop_front();
@@ -85,12 +84,12 @@ impl Rates {
 fn figures(from: &Sample, to: &Sample, memory: MemoryUsage) -> Figures {
     let seconds = to.at.duration_since(from.at).as_secs_f64().max(1e-3);
     let rate = |before: u64, after: u64| after.saturating_sub(before) as f64 / seconds;
-    let sent = to.sent_frames - from.sent_frames;
-    let latency_ns = (to.latency_ns - from.latency_ns) as f64;
+    let sent = to.sent_frames.saturating_sub(from.sent_frames);
+    let latency_us = to.latency_us.saturating_sub(from.latency_us) as f64;
     Figures {
         blocks_per_second: rate(from.blocks, to.blocks),
         bytes_per_second: rate(from.sent_bytes, to.sent_bytes),
-        latency_ms: if sent > 0 { latency_ns / sent as f64 / 1e6 } else { 0.0 },
+        latency_ms: if sent > 0 { latency_us / sent as f64 / 1e3 } else { 0.0 },
         cpu_percent: rate(from.cpu_ticks, to.cpu_ticks) / procfs::ticks_per_second() as f64 * 100.0,
         machine_cpu_percent: busy_percent(from.machine_ticks, to.machine_ticks),
         memory,
@@ -140,7 +139,7 @@ mod tests {
             blocks: 100,
             sent_frames: 10,
             sent_bytes: 1000,
-            latency_ns: 0,
+            latency_us: 0,
             cpu_ticks: 5,
             machine_ticks: (100, 1000),
         };
@@ -149,7 +148,7 @@ mod tests {
             blocks: 194,
             sent_frames: 20,
             sent_bytes: 5000,
-            latency_ns: 250_000_000,
+            latency_us: 250_000,
             cpu_ticks: 5,
             machine_ticks: (150, 1200),
         };

@@ -18,22 +18,58 @@ use crate::dsp::meter::Level;
 use crate::tools::clock::WallClock;
 use crate::tools::pulse::Pulse;
 
+/// Something counted for each reason of a gap.
+type ByReason = [AtomicU64; GapReason::ALL.len()];
+
+fn sum(counters: &ByReason, counts: impl Fn(GapReason) -> bool) -> u64 {
+    let counted = GapReason::ALL.into_iter().filter(|reason| counts(*reason));
+    counted.map(|reason| counters[reason as usize].load(Ordering::Relaxed)).sum()
+}
+
 /// Holes in the programme.
 #[derive(Debug, Default)]
 pub struct Gaps {
-    /// How many.
-    pub total: AtomicU64,
-    /// Frames of filler, pauses included.
-    pub filler: AtomicU64,
-    /// Frames of filler that stand for lost sound: pauses are not a loss.
-    pub lost: AtomicU64,
+    /// How many ended, by their first cause.
+    holes: ByReason,
+    /// Frames of silence put in, by what each stands for.
+    filler: ByReason,
     last: Mutex<Option<LastGap>>,
 }
 
 impl Gaps {
+    /// So many frames of silence were put in.
+    pub fn filled(&self, reason: GapReason, frames: u64) {
+        self.filler[reason as usize].fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub fn total(&self) -> u64 {
+        sum(&self.holes, |_| true)
+    }
+
+    /// How many there were whose first cause was this.
+    pub fn total_of(&self, reason: GapReason) -> u64 {
+        sum(&self.holes, |counted| counted == reason)
+    }
+
+    /// Frames of filler, pauses included.
+    pub fn filler(&self) -> u64 {
+        sum(&self.filler, |_| true)
+    }
+
+    /// Frames of filler for one reason.
+    pub fn filler_of(&self, reason: GapReason) -> u64 {
+        sum(&self.filler, |counted| counted == reason)
+    }
+
+    /// Frames of filler that stand for lost sound: pauses are not a loss.
+    pub fn lost(&self) -> u64 {
+        sum(&self.filler, |reason| reason != GapReason::Paused)
+    }
+
     /// A hole ended.
     pub fn ended(&self, reason: GapReason, frames: u64, now_ms: u64) {
-        self.total.fetch_add(1, Ordering::Relaxed);
+        self.holes[reason as usize].fetch_add(1, Ordering::Relaxed);
         let gap = LastGap { reason: reason.as_str().to_owned(), lost_samples: frames, ended_ms: now_ms };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(gap);
     }
@@ -59,6 +95,8 @@ pub struct Shared {
     pub wall: Arc<WallClock>,
     /// When the daemon started.
     pub started: Instant,
+    /// The same in milliseconds since the epoch, as the clock stood then.
+    pub started_ms: u64,
     /// State of the programme.
     pub state: Health,
     /// State of the source, apart from pause.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use nix::sys::statvfs::{Statvfs, statvfs};
 use talas_wire::{
     Capture, ConnectionPage, DetailedStreamStats, Disk, Gaps, Listeners, Meter, Meters, Quality, Realtime,
     Rendition, Source, Status, Version,
@@ -37,7 +38,7 @@ impl Station {
                 since_ms: source.since_ms,
             },
             capture: self.capture(),
-            gaps: Gaps { total: shared.gaps.total.load(Ordering::Relaxed), last: shared.gaps.last() },
+            gaps: Gaps { total: shared.gaps.total(), last: shared.gaps.last() },
             renditions: self.renditions(),
             listeners: Listeners {
                 sse: shared.listeners.count(),
@@ -66,9 +67,9 @@ impl Station {
             suspends: read(&counters.suspends),
             stalls: read(&counters.stalls),
             unplugs: read(&counters.unplugs),
-            lost_samples: read(&self.shared.gaps.lost),
+            lost_samples: self.shared.gaps.lost(),
             ring_dropped_samples: read(&counters.ring_dropped),
-            filler_samples: read(&self.shared.gaps.filler),
+            filler_samples: self.shared.gaps.filler(),
             nonfinite_samples: read(&counters.nonfinite),
             drift_ppm: counters.drift_ppm(),
             realtime: self.realtime(),
@@ -104,12 +105,16 @@ impl Station {
     }
 
     fn disk(&self) -> Disk {
-        let free = nix::sys::statvfs::statvfs(&self.state_dir).ok();
         Disk {
             state_dir: self.state_dir.display().to_string(),
             writable: nix::unistd::access(&self.state_dir, nix::unistd::AccessFlags::W_OK).is_ok(),
-            free_bytes: free.map(|stat| stat.blocks_available() * stat.fragment_size()),
+            free_bytes: self.file_system().map(|stat| stat.blocks_available() * stat.fragment_size()),
         }
+    }
+
+    /// The file system of the state directory: where it is, or where it will be made.
+    pub(super) fn file_system(&self) -> Option<Statvfs> {
+        self.state_dir.ancestors().find_map(|folder| statvfs(folder).ok())
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -138,7 +143,7 @@ impl Station {
         let listeners = &self.shared.listeners;
         let totals = &listeners.totals;
         let dropped = totals.dropped.load(Ordering::Relaxed);
-        let due = dropped + totals.frames.load(Ordering::Relaxed);
+        let due = dropped + totals.latency.count();
         DetailedStreamStats {
             total_frames: self.shared.blocks_made(),
             frames_per_second: figures.blocks_per_second,

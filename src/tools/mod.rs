@@ -4,6 +4,7 @@ pub mod atomic_file;
 pub mod backoff;
 pub mod clock;
 pub mod contain;
+pub mod histogram;
 pub mod journal;
 pub mod listen;
 pub mod paths;
