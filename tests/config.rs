@@ -252,7 +252,6 @@ error: `STREAM_CHUNK_SIZE` sets `http.chunk_bytes`, which is not built yet in th
 2 errors in the environment"#
     );
     for name in [
-        "PROMETHEUS_PORT",
         "STREAM_BUFFER_SIZE",
         "REDIS_URL",
         "NATS_URL",
@@ -263,6 +262,30 @@ error: `STREAM_CHUNK_SIZE` sets `http.chunk_bytes`, which is not built yet in th
         let message = told(&[(name, "1")]);
         assert!(message.contains(name) && message.contains("not built yet"), "{message}");
     }
+}
+
+#[test]
+fn the_founding_port_of_the_metrics_is_on_this_machine() {
+    let metrics = |variables: &[(&str, &str)]| good("", variables).http.metrics_listen;
+    assert_eq!(metrics(&[]), None);
+    assert_eq!(metrics(&[("PROMETHEUS_PORT", "")]), None);
+    assert_eq!(metrics(&[("PROMETHEUS_PORT", "9090")]), "127.0.0.1:9090".parse().ok());
+    assert_eq!(metrics(&[("TALAS_HTTP__METRICS_LISTEN", "[::1]:9090")]), "[::1]:9090".parse().ok());
+    assert_eq!(metrics(&[("TALAS_HTTP__METRICS_LISTEN", "")]), None);
+    let message = told(&[("PROMETHEUS_PORT", "99999")]);
+    assert_eq!(
+        message,
+        r#"error: wrong value for `PROMETHEUS_PORT`
+ |
+ | PROMETHEUS_PORT=99999
+ |                 ^^^^^ expected a port from 0 to 65535
+
+1 error in the environment"#
+    );
+    let message = told(&[("PROMETHEUS_PORT", "8080")]);
+    assert!(message.contains("127.0.0.1:8080 is in `http.listen` already"), "{message}");
+    let message = told(&[("PROMETHEUS_PORT", "9090"), ("TALAS_HTTP__METRICS_LISTEN", "127.0.0.1:9091")]);
+    assert!(message.contains("two variables differ about `http.metrics_listen`"), "{message}");
 }
 
 #[test]

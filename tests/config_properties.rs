@@ -44,9 +44,15 @@ fn cors() -> impl Strategy<Value = Cors> {
 
 fn doors() -> impl Strategy<Value = http::Settings> {
     let hosts = vec("[a-z0-9]{1,9}(\\.[a-z0-9]{1,9}){0,2}|::1|192\\.168\\.1\\.4", 0..3);
-    (listen(), hosts, cors(), 1..=60_u64, 61..=86_400_u64, 1..=100_u32, 0..=1_000_000_u32).prop_map(
-        |(listen, hosts, cors, heartbeat, stale, max_json_mb, max_streams)| http::Settings {
+    // Never an address of `listen`: those are 127.x.x.x or ::1 with any port, this one has a family alone.
+    let metrics =
+        proptest::option::of(any::<u16>().prop_map(|port| {
+            SocketAddr::new(IpAddr::V6(Ipv4Addr::new(127, 0, 0, 1).to_ipv6_mapped()), port)
+        }));
+    (listen(), metrics, hosts, cors(), 1..=60_u64, 61..=86_400_u64, 1..=100_u32, 0..=1_000_000_u32).prop_map(
+        |(listen, metrics_listen, hosts, cors, heartbeat, stale, max_json_mb, max_streams)| http::Settings {
             listen,
+            metrics_listen,
             hosts,
             cors,
             sse_heartbeat: Duration::from_secs(heartbeat),

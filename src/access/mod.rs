@@ -26,11 +26,11 @@ impl Default for Settings {
     }
 }
 
-/// Refuses addresses that the mode does not guard.
+/// Refuses addresses, set by this key of the configuration, that the mode does not guard.
 ///
 /// # Errors
 /// [`Kind::Config`] for an open door off loopback.
-pub fn judge(settings: Settings, bound: &[SocketAddr]) -> Result<()> {
+pub fn judge(settings: Settings, key: &str, bound: &[SocketAddr]) -> Result<()> {
     let Mode::Open = settings.mode;
     let Some(exposed) = bound.iter().find(|address| !address.ip().to_canonical().is_loopback()) else {
         return Ok(());
@@ -38,7 +38,7 @@ pub fn judge(settings: Settings, bound: &[SocketAddr]) -> Result<()> {
     Err(Error::new(
         Kind::Config,
         format!(
-            "access.mode is \"open\", which serves loopback addresses only, and http.listen has {exposed}: \
+            "access.mode is \"open\", which serves loopback addresses only, and {key} has {exposed}: \
              listen on 127.0.0.1 or [::1] (tokens, which guard other addresses, are not built yet)"
         ),
     ))
@@ -52,7 +52,7 @@ mod tests {
     fn open_means_loopback() {
         let judge_all = |list: &[&str]| {
             let bound: Vec<SocketAddr> = list.iter().map(|a| a.parse().expect("address")).collect();
-            judge(Settings::default(), &bound)
+            judge(Settings::default(), "http.listen", &bound)
         };
         assert!(judge_all(&["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"]).is_ok());
         for exposed in ["0.0.0.0:80", "[::]:80", "192.168.1.4:80", "[fe80::1]:80", "[::ffff:10.0.0.1]:80"] {

@@ -13,7 +13,9 @@ use crate::{control, http};
 
 use super::Config;
 use super::form::{Form, List, Real, Seconds, Switch, Whole, Word, whole};
-use super::text::{ADDRESS, DEVICE, GROUP, HEADER, HOST, METHOD, ORIGIN, SOCKET_PATH, SOUND_FILE, Text};
+use super::text::{
+    ADDRESS, ADDRESS_OR_NONE, DEVICE, GROUP, HEADER, HOST, METHOD, ORIGIN, SOCKET_PATH, SOUND_FILE, Text,
+};
 
 /// Whoever goes past the keys.
 pub(super) trait Keys {
@@ -27,7 +29,7 @@ pub(super) trait Keys {
 
 /// Tables and keys that are promised and not built yet: a file written for a later version should
 /// hear that, not "unknown".
-pub(super) const NOT_BUILT: [&str; 21] = [
+pub(super) const NOT_BUILT: [&str; 20] = [
     "access.anonymous",
     "access.jwt",
     "alerts",
@@ -39,7 +41,6 @@ pub(super) const NOT_BUILT: [&str; 21] = [
     "grpc",
     "hls",
     "http.chunk_bytes",
-    "http.metrics_listen",
     "http.read_ahead_bytes",
     "http.tls",
     "library",
@@ -70,6 +71,13 @@ fn http(keys: &mut impl Keys, http: &mut http::settings::Settings) {
         &mut http.listen,
         &LISTEN,
         "TCP addresses to listen on. A socket inherited from systemd replaces them.",
+    );
+    keys.key(
+        "metrics_listen",
+        &mut http.metrics_listen,
+        &ADDRESS_OR_NONE,
+        "A TCP address of its own for /metrics, /healthz and /readyz; /metrics is not on the others\n\
+         then.",
     );
     keys.key(
         "hosts",

@@ -15,6 +15,8 @@ use super::document::Document;
 use super::layer::Entry;
 use super::read::Origins;
 
+const LISTEN: &str = "http.listen";
+
 /// Periods that the device's buffer must hold: with fewer, one late wake loses sound.
 const PERIODS_IN_BUFFER: u32 = 4;
 
@@ -28,6 +30,7 @@ pub(super) fn judge(config: &Config, origins: &Origins<'_>, complaints: &mut Vec
     complaints.extend(rules.iter().filter_map(|rule| rule(config, origins)));
     complaints.extend(listen_is_guarded(config, origins));
     complaints.extend(listen_is_once(config, origins));
+    complaints.extend(metrics_are_guarded(config, origins));
 }
 
 /// A complaint about two keys: the first one that is set is to blame, the other one is shown too.
@@ -113,7 +116,6 @@ fn heartbeat_before_stale(config: &Config, origins: &Origins<'_>) -> Option<Comp
 
 /// Where the entries of `http.listen` stand.
 fn listen_places(origins: &Origins<'_>) -> Option<Vec<Place>> {
-    const LISTEN: &str = "http.listen";
     let entry: &Entry<'_> = origins.of(LISTEN).filter(|_| !origins.is_broken(LISTEN))?;
     let value = entry.readings(true).into_iter().next()?;
     let spans: Vec<Range<usize>> = value.get_ref().as_array()?.iter().map(toml::Spanned::span).collect();
@@ -123,12 +125,28 @@ fn listen_places(origins: &Origins<'_>) -> Option<Vec<Place>> {
 fn listen_is_guarded(config: &Config, origins: &Origins<'_>) -> Vec<Complaint> {
     let places = listen_places(origins).unwrap_or_default();
     let addresses = config.http.listen.iter().zip(places);
-    let exposed = addresses.filter_map(|(address, place)| {
-        let error = access::judge(config.access, std::slice::from_ref(address)).err()?;
-        let title = "the door would be open to the network";
-        Some(Complaint::new(title, place, "not a loopback address").help(error.message()))
-    });
+    let exposed = addresses.filter_map(|(address, place)| exposed(config, LISTEN, *address, place));
     exposed.collect()
+}
+
+fn exposed(config: &Config, key: &str, address: SocketAddr, place: Place) -> Option<Complaint> {
+    let error = access::judge(config.access, key, &[address]).err()?;
+    let title = "the door would be open to the network";
+    Some(Complaint::new(title, place, "not a loopback address").help(error.message()))
+}
+
+/// The listener of the metrics is guarded like the others, and is none of them.
+fn metrics_are_guarded(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {
+    const KEY: &str = "http.metrics_listen";
+    let address = config.http.metrics_listen?;
+    let place = origins.of(KEY).filter(|_| !origins.is_broken(KEY))?.whole();
+    let is_taken = address.port() != 0 && config.http.listen.contains(&address);
+    if is_taken && !origins.is_broken(LISTEN) && origins.is_whole() {
+        let title = format!("{address} is in `{LISTEN}` already");
+        let help = format!("leave `{KEY}` out: /metrics is there by itself");
+        return Some(Complaint::new(title, place, "expected an address of its own").help(help));
+    }
+    exposed(config, KEY, address, place)
 }
 
 /// Port 0 is another port each time.

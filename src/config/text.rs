@@ -67,6 +67,14 @@ pub(super) const ADDRESS: Text<SocketAddr> = Text {
     has_default: true,
 };
 
+/// `IP:PORT`, or nothing.
+pub(super) const ADDRESS_OR_NONE: Text<Option<SocketAddr>> = Text {
+    expects: "an address \"IP:PORT\", or \"\" for none",
+    read: |text, base| if text.is_empty() { Ok(None) } else { address(text, base).map(Some) },
+    write: |address| address.map_or_else(String::new, |address| address.to_string()),
+    has_default: true,
+};
+
 /// A name that a `Host` header may carry.
 pub(super) const HOST: Text<String> = string("a host name or IP address", host);
 

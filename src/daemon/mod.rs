@@ -25,7 +25,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::http;
 use crate::station::{self, Station};
 use crate::tools::stop::{self, Stop, StopOwner};
-use crate::tools::{journal, paths};
+use crate::tools::{journal, listen, paths};
 use cli::Arguments;
 
 /// Orders from the control socket that may wait at a time.
@@ -96,9 +96,11 @@ fn build(loaded: &Loaded) -> Result<Built> {
     capture::guard_budget()?;
     let inherited = sockets::Inherited::take()?;
     let listeners = sockets::http(inherited.http, &config.http.listen)?;
+    let metrics_listener = config.http.metrics_listen.map(listen::bind_tcp).transpose()?;
     let (station, parts) = Station::build(&config.capture, &paths::state_dir(), warnings.clone())?;
-    let http = http::Door::new(listeners, config.http.clone(), station.clone())?;
-    crate::access::judge(config.access, http.bound())?;
+    let http = http::Door::new(listeners, metrics_listener, config.http.clone(), station.clone())?;
+    crate::access::judge(config.access, "http.listen", http.bound())?;
+    crate::access::judge(config.access, "http.metrics_listen", http.metrics_bound().as_slice())?;
     let (control_listener, control_socket) = sockets::control(inherited.control, &config.control.socket)?;
     let (orders_tx, orders) = mpsc::channel(ORDERS);
     let control = control::Door::new(control_listener, &config.control, station.clone(), orders_tx);
@@ -134,6 +136,9 @@ impl Built {
         let urls: Vec<String> = http.bound().iter().map(|address| format!("http://{address}")).collect();
         for url in &urls {
             tracing::info!(event = "http_listening", url, "listening on {url}");
+        }
+        if let Some(address) = http.metrics_bound() {
+            tracing::info!(event = "metrics_listening", %address, "serving metrics on {address}");
         }
         station.set_addresses(urls);
         let threads = parts.spawn(&station, &pipeline_stop)?;

@@ -76,9 +76,10 @@ impl Reloader {
         self.http.apply(new.http.clone());
         // What needs a restart stays as it is, so that the next reload tells of it again.
         self.current.log = new.log;
-        let http::Settings { listen, cors, .. } = &self.current.http;
+        let http::Settings { listen, metrics_listen, cors, .. } = &self.current.http;
         let cors = http::settings::Cors { origins: new.http.cors.origins.clone(), ..cors.clone() };
-        self.current.http = http::Settings { listen: listen.clone(), cors, ..new.http };
+        self.current.http =
+            http::Settings { listen: listen.clone(), metrics_listen: *metrics_listen, cors, ..new.http };
         Ok(report)
     }
 }

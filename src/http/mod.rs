@@ -5,8 +5,10 @@
 //! station gathers.
 
 mod extra;
+mod families;
 mod feed;
 mod guard;
+mod metrics;
 mod pacing;
 mod place;
 mod query;

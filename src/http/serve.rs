@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::settings::Settings;
-use super::site::{Peer, Site, router};
+use super::site::{Peer, Site, metrics_router, router};
 use super::wire::{Meter, Wire};
 use crate::error::{Context, Result};
 use crate::station::Station;
@@ -39,12 +39,17 @@ const LOOK: Duration = Duration::from_secs(1);
 const HEAD_BYTES: usize = 64 * 1024;
 /// Requests that one HTTP/2 connection may have open: one page with all it shows.
 const H2_STREAMS: u32 = 64;
+/// Connections that the listener of `http.metrics_listen` serves at a time: its own, so that a crowd at
+/// the main door does not keep the scraper out.
+const METRICS_CONNECTIONS: usize = 16;
 /// Descriptors kept for everything that is not an HTTP connection.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// The door, bound and not yet open.
 pub struct Door {
     listeners: Vec<StdTcpListener>,
+    /// That of `http.metrics_listen`.
+    metrics_listener: Option<StdTcpListener>,
     site: Arc<Site>,
 }
 
@@ -70,22 +75,41 @@ struct Loop {
     stop: Stop,
 }
 
+impl Loop {
+    fn accept_on(self: Arc<Self>, listener: StdTcpListener) -> Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        self.tracker.clone().spawn(accept(self, listener));
+        Ok(())
+    }
+}
+
 impl Door {
-    /// A door behind these listeners.
+    /// A door behind these listeners; that of `http.metrics_listen` serves metrics alone.
     ///
     /// # Errors
     /// A listener has no address.
-    pub fn new(listeners: Vec<StdTcpListener>, settings: Settings, station: Arc<Station>) -> Result<Self> {
+    pub fn new(
+        listeners: Vec<StdTcpListener>,
+        metrics_listener: Option<StdTcpListener>,
+        settings: Settings,
+        station: Arc<Station>,
+    ) -> Result<Self> {
         let bound: std::io::Result<Vec<SocketAddr>> =
             listeners.iter().map(StdTcpListener::local_addr).collect();
         let bound = bound.context(|| "an HTTP listener has no address".to_owned())?;
         let site = Arc::new(Site { station, settings: ArcSwap::from_pointee(settings), bound });
-        Ok(Self { listeners, site })
+        Ok(Self { listeners, metrics_listener, site })
     }
 
     /// The addresses really listened on.
     pub fn bound(&self) -> &[SocketAddr] {
         &self.site.bound
+    }
+
+    /// The address that serves metrics alone, if there is one.
+    pub fn metrics_bound(&self) -> Option<SocketAddr> {
+        self.metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Steers the door once it is open.
@@ -99,19 +123,23 @@ impl Door {
     /// # Errors
     /// A listener cannot be handed to the runtime.
     pub fn open(self, stop: &Stop) -> Result<impl Future<Output = ()> + use<>> {
-        let shared = Arc::new(Loop {
-            router: router(&self.site),
-            site: self.site,
-            permits: Arc::new(Semaphore::new(connection_limit())),
-            tracker: TaskTracker::new(),
-            tally: Tally::new(),
-            stop: stop.clone(),
-        });
-        let tracker = shared.tracker.clone();
+        let tracker = TaskTracker::new();
+        let door = |router: Router, connections: usize| {
+            Arc::new(Loop {
+                router,
+                site: self.site.clone(),
+                permits: Arc::new(Semaphore::new(connections)),
+                tracker: tracker.clone(),
+                tally: Tally::new(),
+                stop: stop.clone(),
+            })
+        };
+        let main = door(router(&self.site), connection_limit());
         for listener in self.listeners {
-            listener.set_nonblocking(true)?;
-            let listener = TcpListener::from_std(listener)?;
-            tracker.spawn(accept(shared.clone(), listener));
+            main.clone().accept_on(listener)?;
+        }
+        if let Some(listener) = self.metrics_listener {
+            door(metrics_router(&self.site), METRICS_CONNECTIONS).accept_on(listener)?;
         }
         tracker.close();
         Ok(async move { tracker.wait().await })

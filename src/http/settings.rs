@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Settings {
     /// TCP addresses to listen on.
     pub listen: Vec<SocketAddr>,
+    /// Where `/metrics` is served instead of there.
+    pub metrics_listen: Option<SocketAddr>,
     /// Further names that a `Host` header may carry, beside loopback names and the listen addresses:
     /// names in lower case and IP addresses, an IPv6 one without its brackets.
     pub hosts: Vec<String>,
@@ -43,6 +45,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: vec![(Ipv4Addr::LOCALHOST, PORT).into(), (Ipv6Addr::LOCALHOST, PORT).into()],
+            metrics_listen: None,
             hosts: Vec::new(),
             cors: Cors::default(),
             sse_heartbeat: Duration::from_secs(15),

@@ -22,7 +22,7 @@ use super::reply::{self, Problem};
 use super::settings::{Cors, Settings};
 use super::stream::{StreamBody, Transport};
 use super::wire::Meter;
-use super::{guard, query};
+use super::{guard, metrics, query};
 use crate::audio::State as Programme;
 use crate::station::{LastEvent, Reset, Scale, Station};
 use crate::tools::clock;
@@ -54,6 +54,8 @@ pub struct Peer {
 
 /// The whole door as one service.
 pub fn router(site: &Arc<Site>) -> Router {
+    let has_own_door = site.settings.load().metrics_listen.is_some();
+    let metrics = if has_own_door { Router::new() } else { metrics::routes(&site.station) };
     Router::new()
         .route("/api/audio/stream", get(stream))
         .route("/api/audio/stats", get(stats))
@@ -61,9 +63,23 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route("/api/audio/debug/connections", get(debug_connections))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .merge(metrics)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors(site))
+        .layer(middleware::from_fn_with_state(site.clone(), guarded))
+        .with_state(site.clone())
+}
+
+/// The door of `http.metrics_listen`: for the scraper beside the daemon, under the same guards. Pages of
+/// other origins have no business here.
+pub fn metrics_router(site: &Arc<Site>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .merge(metrics::routes(&site.station))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(site.clone(), guarded))
         .with_state(site.clone())
 }

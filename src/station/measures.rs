@@ -18,7 +18,7 @@ pub struct Measures {
     pub started_ms: u64,
     /// How long it has run, in seconds.
     pub uptime_s: f64,
-    /// Blocks begun.
+    /// Blocks since the daemon started.
     pub blocks: u64,
     /// Holes in the programme, by reason.
     pub gaps: Vec<GapCount>,

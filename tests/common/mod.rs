@@ -10,6 +10,7 @@
 )]
 
 mod card;
+mod exposition;
 mod http;
 mod sse;
 
@@ -28,6 +29,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 pub use card::*;
+pub use exposition::*;
 pub use http::*;
 pub use sse::*;
 

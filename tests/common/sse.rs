@@ -103,7 +103,8 @@ impl Sse {
         Self::open_with(address, path, &format!("Last-Event-ID: {last_event_id}\r\n"))
     }
 
-    fn open_with(address: SocketAddr, path: &str, headers: &str) -> Self {
+    /// The same with these header lines, each with its line end.
+    pub fn open_with(address: SocketAddr, path: &str, headers: &str) -> Self {
         let mut stream = connect(address);
         let accept = "Accept: text/event-stream\r\n";
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{accept}{headers}\r\n").unwrap();

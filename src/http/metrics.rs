@@ -1,0 +1,247 @@
+//! `GET /metrics`: everything measured, as OpenMetrics text.
+//!
+//! Nothing is counted here: each scrape renders what the station has at that moment, so the metrics,
+//! the statistics and `talasctl status` cannot differ. No label grows with listeners or with what a
+//! client sends: values are states, reasons, and names of renditions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
+
+use super::families::Families;
+use super::reply::Problem;
+use crate::audio;
+use crate::station::{Measures, Station, Streams};
+use talas_wire::{Capture, Realtime};
+
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Every state that the programme can be in.
+const STATES: [audio::State; 6] = [
+    audio::State::Starting,
+    audio::State::Running,
+    audio::State::Paused,
+    audio::State::Stalled,
+    audio::State::Absent,
+    audio::State::Stopping,
+];
+
+/// Every way in which the capture thread can be scheduled.
+const SCHEDULES: [(&str, Realtime); 4] = [
+    ("fifo", Realtime::Fifo),
+    ("denied", Realtime::Denied),
+    ("demoted", Realtime::Demoted),
+    ("off", Realtime::Off),
+];
+
+/// The route, for any router.
+pub fn routes<S: Clone + Send + Sync + 'static>(station: &Arc<Station>) -> Router<S> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Rendered { station: station.clone() }));
+    let scrape = Scrape { registry: Arc::new(registry), turn: Arc::new(Semaphore::new(1)) };
+    Router::new().route("/metrics", get(metrics)).with_state(scrape)
+}
+
+#[derive(Clone)]
+struct Scrape {
+    registry: Arc<Registry>,
+    /// One scrape at a time: a hung disk may hold one thread, not all of them.
+    turn: Arc<Semaphore>,
+}
+
+async fn metrics(State(scrape): State<Scrape>) -> Result<Response, Problem> {
+    let failed = || {
+        let detail = "the metrics could not be gathered";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    };
+    let turn = scrape.turn.acquire_owned().await.map_err(|_| failed())?;
+    let gathered = tokio::task::spawn_blocking(move || {
+        let mut page = String::new();
+        let written = text::encode(&mut page, &scrape.registry);
+        drop(turn);
+        written.map(|()| page)
+    });
+    let page = gathered.await.map_err(|_| failed())?.map_err(|fmt::Error| failed())?;
+    let mut response = Response::new(Body::from(page));
+    response.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// The station, measured anew at each scrape.
+#[derive(Debug)]
+struct Rendered {
+    station: Arc<Station>,
+}
+
+impl Collector for Rendered {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let measures = self.station.measures();
+        let mut families = Families::new(encoder);
+        founding(&mut families, &measures)?;
+        daemon(&mut families, &measures)?;
+        programme(&mut families, &measures)?;
+        capture(&mut families, &measures.status.capture)?;
+        gaps(&mut families, &measures)?;
+        renditions(&mut families, &measures)?;
+        streams(&mut families, &measures.streams)?;
+        process(&mut families, &measures)
+    }
+}
+
+/// The names of the founding documents, kept for dashboards and alerts that were made for them.
+fn founding(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
+    let Measures { streams, memory, .. } = measures;
+    to.gauge("audio_sse_connections_active", "Streams of live frames now", streams.active)?;
+    to.counter(
+        "audio_frames_sent_total",
+        "Blocks whose last byte was written to a listener's socket",
+        streams.latency.count,
+    )?;
+    to.histogram(
+        "audio_sse_latency_seconds",
+        "From the capture of a block's first sample to the write of its last byte to a listener's socket",
+        &streams.latency,
+    )?;
+    to.gauge("veza_streams_active_total", "Streams of live frames now", streams.active)?;
+    to.counter("veza_streams_created_total", "Streams of live frames begun", streams.begun)?;
+    to.counter("veza_streams_ended_total", "Streams of live frames ended", streams.ended)?;
+    to.gauge(
+        "veza_stream_latency_seconds",
+        "Mean of audio_sse_latency_seconds over the last seconds; 0 without listeners",
+        streams.mean_latency_s,
+    )?;
+    to.gauge("veza_memory_usage_bytes", "Resident memory of the daemon", memory.used_bytes)?;
+    let cpu_help = "Processor time of the daemon over the last seconds in per cent of one core";
+    to.gauge("veza_cpu_usage_percent", cpu_help, measures.cpu_percent)?;
+    to.gauge_if(
+        "veza_disk_usage_bytes",
+        "Bytes in use on the file system of the state directory",
+        measures.disk_used_bytes,
+    )
+}
+
+fn daemon(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
+    to.info("talas_build_info", "The daemon's version", ("version", &measures.status.version))?;
+    to.gauge("talas_uptime_seconds", "Time since the daemon started", measures.uptime_s)?;
+    let http = measures.status.listeners.http;
+    to.gauge("talas_http_connections", "Open HTTP connections of any use", http)?;
+    to.gauge_if(
+        "talas_disk_free_bytes",
+        "Bytes free for the daemon on the file system of the state directory",
+        measures.status.disk.free_bytes,
+    )
+}
+
+fn programme(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
+    let status = &measures.status;
+    let one_of = |now: audio::State| STATES.map(|state| (state.as_str(), u64::from(state == now)));
+    to.gauges("talas_programme_state", "1 for the programme's state", "state", one_of(status.state))?;
+    let source = one_of(status.source.state);
+    to.gauges("talas_source_state", "1 for the source's state, pause apart", "state", source)?;
+    to.counter("talas_blocks_total", "Blocks since the daemon started", measures.blocks)
+}
+
+fn capture(to: &mut Families<'_>, capture: &Capture) -> fmt::Result {
+    to.gauge("talas_capture_sample_rate_hertz", "Frames per second", u64::from(capture.sample_rate))?;
+    to.gauge(
+        "talas_capture_channels",
+        "Channels that the device granted; 0 before it was opened",
+        u64::from(capture.channels),
+    )?;
+    to.counter("talas_capture_frames_total", "Frames captured", capture.captured_samples)?;
+    to.counter(
+        "talas_capture_lost_frames_total",
+        "Frames that listeners did not get: all gaps but pauses",
+        capture.lost_samples,
+    )?;
+    to.counter("talas_capture_overruns_total", "Times the device's buffer ran over", capture.overruns)?;
+    to.counter("talas_capture_suspends_total", "Times the device was suspended", capture.suspends)?;
+    to.counter(
+        "talas_capture_stalls_total",
+        "Times the device stayed open and delivered nothing",
+        capture.stalls,
+    )?;
+    to.counter("talas_capture_unplugs_total", "Times the device went away", capture.unplugs)?;
+    to.counter(
+        "talas_capture_ring_dropped_frames_total",
+        "Frames dropped because the ring to the pump was full",
+        capture.ring_dropped_samples,
+    )?;
+    to.gauge(
+        "talas_capture_ring_peak_ratio",
+        "The most that the ring to the pump has held since the start, from 0 to 1",
+        capture.ring_peak,
+    )?;
+    to.counter(
+        "talas_capture_nonfinite_samples_total",
+        "Samples that were not a finite number and became 0",
+        capture.nonfinite_samples,
+    )?;
+    to.gauge_if(
+        "talas_capture_drift_ppm",
+        "The card's rate against the system clock in parts per million; absent until measured",
+        capture.drift_ppm,
+    )?;
+    let realtime = SCHEDULES.map(|(name, schedule)| (name, u64::from(schedule == capture.realtime)));
+    to.gauges("talas_capture_realtime", "1 for the capture thread's scheduling", "state", realtime)
+}
+
+fn gaps(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
+    let holes = measures.gaps.iter().map(|gap| (gap.reason.as_str(), gap.holes));
+    to.counters("talas_capture_gaps_total", "Gaps that ended, by their first cause", "reason", holes)?;
+    let filler = measures.gaps.iter().map(|gap| (gap.reason.as_str(), gap.filler));
+    let help = "Frames of silence put in the place of missing sound";
+    to.counters("talas_capture_filler_frames_total", help, "reason", filler)
+}
+
+fn renditions(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
+    let running = || measures.status.renditions.iter();
+    let label = "rendition";
+    let listeners = running().map(|rendition| (rendition.name.as_str(), rendition.listeners));
+    to.gauges("talas_rendition_listeners", "Listeners of a running rendition", label, listeners)?;
+    let entries = running().map(|rendition| (rendition.name.as_str(), rendition.entries));
+    let help = "Entries written since the rendition was started";
+    to.counters("talas_rendition_entries_total", help, label, entries)?;
+    let bytes = running().map(|rendition| (rendition.name.as_str(), rendition.bytes));
+    to.counters("talas_rendition_bytes_total", "Bytes written since the rendition was started", label, bytes)
+}
+
+fn streams(to: &mut Families<'_>, streams: &Streams) -> fmt::Result {
+    to.counter("talas_streams_begun_total", "Streams of live frames begun", streams.begun)?;
+    to.counter("talas_streams_ended_total", "Streams of live frames ended", streams.ended)?;
+    to.counter("talas_stream_bytes_total", "Bytes written to the sockets of live frames", streams.bytes)?;
+    to.counter(
+        "talas_stream_dropped_blocks_total",
+        "Blocks that listeners missed because they were slow",
+        streams.dropped,
+    )
+}
+
+fn process(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
+    let memory = &measures.memory;
+    to.gauge("talas_process_resident_memory_bytes", "Resident memory", memory.used_bytes)?;
+    to.gauge("talas_process_virtual_memory_bytes", "Virtual memory", memory.virtual_bytes)?;
+    to.gauge(
+        "talas_process_start_time_seconds",
+        "When the daemon started, in seconds since the epoch",
+        measures.started_ms as f64 / 1e3,
+    )?;
+    let Some(process) = measures.process else { return Ok(()) };
+    to.counter("talas_process_cpu_seconds_total", "User and system time", process.cpu_s)?;
+    to.gauge("talas_process_threads", "Threads", process.threads)?;
+    to.gauge("talas_process_open_fds", "Open file descriptors", process.open_fds)?;
+    to.gauge("talas_process_max_fds", "File descriptors that may be open", process.max_fds)
+}
