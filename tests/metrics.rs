@@ -1,14 +1,15 @@
 //! `/metrics` of the real daemon: valid by the letter, in step with the other answers, and bounded; its
-//! own listener.
+//! own listener; and the compression of answers.
 
 #![allow(clippy::unwrap_used, reason = "a test ends by panicking")]
 
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::net::SocketAddr;
 
-use common::{Answer, Daemon, Exposition, Setup, SimCard, eventually, request};
+use common::{Answer, Daemon, Exposition, Setup, SimCard, Sse, eventually, request};
 use serde_json::Value;
 
 /// What a page of metrics may grow to with every rendition running: 16 of them, three series each.
@@ -282,4 +283,66 @@ fn metrics_off_this_machine_are_refused() {
     let port = taken.local_addr().unwrap().port().to_string();
     let output = Setup::tone().env("PROMETHEUS_PORT", port).run_to_end();
     assert_eq!(output.status.code(), Some(4));
+}
+
+/// The body without its chunks.
+fn dechunk(answer: &Answer) -> Vec<u8> {
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    let (mut rest, mut body) = (&answer.body[..], Vec::new());
+    loop {
+        let line = rest.iter().position(|byte| *byte == b'\r').unwrap();
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        body.extend_from_slice(&rest[line + 2..][..size]);
+        rest = &rest[line + 2 + size + 2..];
+        if size == 0 {
+            assert!(rest.is_empty());
+            return body;
+        }
+    }
+}
+
+#[test]
+fn answers_are_compressed_and_decode_to_the_same() {
+    let daemon = Setup::tone().start();
+    let _streams: Vec<_> = (0..5).map(|_| daemon.stream("?encoding=s16")).collect();
+    let compressed = |encoding: &str, path: &str| {
+        let answer = request(daemon.address(), "GET", path, &[("Accept-Encoding", encoding)], b"");
+        assert_eq!(answer.header("content-encoding"), Some(encoding), "{path}");
+        assert!(answer.headers.contains(&("vary".to_owned(), "accept-encoding".to_owned())));
+        let packed = dechunk(&answer);
+        let mut plain = Vec::new();
+        match encoding {
+            "gzip" => flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut plain).unwrap(),
+            _ => brotli::Decompressor::new(&packed[..], 4096).read_to_end(&mut plain).unwrap(),
+        };
+        assert!(packed.len() < plain.len() * 2 / 3, "{} of {}", packed.len(), plain.len());
+        plain
+    };
+    let fixed = |stats: &Value| {
+        let listeners = stats["connections"].as_array().unwrap().iter();
+        let ids: Vec<_> = listeners.map(|listener| listener["id"].clone()).collect();
+        (ids, stats.as_object().unwrap().keys().cloned().collect::<Vec<_>>())
+    };
+    let plain = daemon.get("/api/audio/stats");
+    assert_eq!(plain["connections"].as_array().unwrap().len(), 5);
+    for encoding in ["gzip", "br"] {
+        let stats: Value = serde_json::from_slice(&compressed(encoding, "/api/audio/stats")).unwrap();
+        assert_eq!(fixed(&stats), fixed(&plain));
+        let page = String::from_utf8(compressed(encoding, "/metrics")).unwrap();
+        assert_eq!(Exposition::parse(&page).names(), scrape(&daemon).names());
+    }
+    let short = request(daemon.address(), "GET", "/healthz", &[("Accept-Encoding", "gzip")], b"");
+    assert_eq!(short.header("content-encoding"), None);
+    assert_eq!(short.json()["status"], "ok");
+}
+
+#[test]
+fn a_stream_is_never_compressed() {
+    let daemon = Setup::tone().start();
+    for wish in ["gzip", "br", "gzip, br, deflate", "*", "identity;q=0"] {
+        let mut stream =
+            Sse::open_with(daemon.address(), "/api/audio/stream", &format!("Accept-Encoding: {wish}\r\n"));
+        assert_eq!(stream.header("content-encoding"), None, "{wish}");
+        stream.frames(2);
+    }
 }

@@ -4,6 +4,7 @@
 //! In here: accepting, deadlines, the guards, the routes. Not in here: what the answers say, which the
 //! station gathers.
 
+mod compress;
 mod extra;
 mod families;
 mod feed;

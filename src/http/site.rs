@@ -22,7 +22,7 @@ use super::reply::{self, Problem};
 use super::settings::{Cors, Settings};
 use super::stream::{StreamBody, Transport};
 use super::wire::Meter;
-use super::{guard, metrics, query};
+use super::{compress, guard, metrics, query};
 use crate::audio::State as Programme;
 use crate::station::{LastEvent, Reset, Scale, Station};
 use crate::tools::clock;
@@ -66,6 +66,9 @@ pub fn router(site: &Arc<Site>) -> Router {
         .merge(metrics)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(compress::behind))
+        .layer(compress::layer())
+        .layer(middleware::from_fn(compress::before))
         .layer(cors(site))
         .layer(middleware::from_fn_with_state(site.clone(), guarded))
         .with_state(site.clone())
@@ -80,6 +83,7 @@ pub fn metrics_router(site: &Arc<Site>) -> Router {
         .merge(metrics::routes(&site.station))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(compress::layer())
         .layer(middleware::from_fn_with_state(site.clone(), guarded))
         .with_state(site.clone())
 }
