@@ -1,5 +1,7 @@
 //! What strangers may send to the HTTP door: each is refused or shown out, and nobody else notices.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::io::{ErrorKind, Read, Write};

@@ -1,5 +1,7 @@
 //! The rules of the HTTP door: what each route takes, from which pages, and how it says no.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::net::SocketAddr;

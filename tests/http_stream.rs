@@ -1,5 +1,7 @@
 //! What a listener of live frames hears and what is told about listeners: figures, quality, slowness.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! The life of the daemon: ending in order, reading its configuration again, living beside another one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! Pause is privacy: nothing captured between the answer to `pause` and the wish to resume is heard, by
 //! any door, now or later.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs;

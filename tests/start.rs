@@ -1,5 +1,7 @@
 //! Starting: the command line, the configuration's layers, and what is refused with which exit code.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs;
