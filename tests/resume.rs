@@ -167,3 +167,19 @@ fn meters_and_quality_come_on_request_only() {
         named("quality").iter().map(|event| event.json()["scale"].as_f64().unwrap()).collect();
     assert_eq!(scales, [1.0, 0.5]);
 }
+
+#[test]
+fn a_change_of_quality_reaches_a_stream_within_a_second_and_without_a_seam() {
+    let daemon = Setup::tone().start();
+    // The laws of numbers are checked on every block on the way.
+    let mut stream = daemon.stream("?encoding=f32");
+    stream.frames(5);
+    for (quality, rate) in [("0.125", 6_000), ("1", 48_000), ("0.5", 24_000), ("0.25", 12_000), ("1", 48_000)]
+    {
+        assert!(daemon.ctl(&["quality", quality]).status.success());
+        let asked = Instant::now();
+        while stream.frames(1)[0].sample_rate != rate {
+            assert!(asked.elapsed() < Duration::from_secs(1), "no {rate} Hz a second after it was asked for");
+        }
+    }
+}
