@@ -11,6 +11,7 @@ mod feed;
 mod guard;
 mod metrics;
 mod pacing;
+mod page;
 mod place;
 mod query;
 mod reply;

@@ -22,7 +22,7 @@ use super::reply::{self, Problem};
 use super::settings::{Cors, Settings};
 use super::stream::{StreamBody, Transport};
 use super::wire::Meter;
-use super::{compress, guard, metrics, query};
+use super::{compress, guard, metrics, page, query};
 use crate::audio::State as Programme;
 use crate::station::{LastEvent, Reset, Scale, Station};
 use crate::tools::clock;
@@ -64,6 +64,7 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .merge(metrics)
+        .merge(page::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(compress::behind))
@@ -91,7 +92,9 @@ pub fn metrics_router(site: &Arc<Site>) -> Router {
 fn cors(site: &Arc<Site>) -> CorsLayer {
     let Cors { methods, headers, credentials, .. } = site.settings.load().cors.clone();
     let methods = methods.iter().filter_map(|method| method.parse::<Method>().ok());
-    let headers = headers.iter().filter_map(|header| header.parse::<HeaderName>().ok());
+    // An EventSource sends its place without asking, and so may a page that reads the stream by itself.
+    let place = HeaderName::from_static("last-event-id");
+    let headers = headers.iter().filter_map(|header| header.parse::<HeaderName>().ok()).chain([place]);
     let origins = site.clone();
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| {

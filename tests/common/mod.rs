@@ -10,6 +10,7 @@
 )]
 
 mod card;
+mod chromium;
 mod exposition;
 mod http;
 mod sse;
@@ -29,6 +30,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 pub use card::*;
+pub use chromium::*;
 pub use exposition::*;
 pub use http::*;
 pub use sse::*;
@@ -246,6 +248,11 @@ impl Daemon {
     /// Stops it and starts another one in the same directories.
     pub fn restart(mut self) -> Self {
         assert!(self.stop().success());
+        self.start_again()
+    }
+
+    /// After its end: starts another one in the same directories.
+    pub fn start_again(mut self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let setup =
             std::mem::replace(&mut self.setup, Setup { config: String::new(), environment: Vec::new(), dir });
