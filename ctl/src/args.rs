@@ -13,7 +13,6 @@ const SYSTEM_SOCKET: &str = "/run/talas/talasd.sock";
 const USER_SOCKET: &str = "talas/talasd.sock";
 /// Longest `--timeout` in seconds; longer is a typing error, or a wish for a watch.
 const MAX_TIMEOUT_S: f64 = 86_400.0;
-
 /// Exit codes are part of the interface, so `--help` names them.
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -24,6 +23,13 @@ Exit codes:
   4  not permitted
   5  the daemon speaks another protocol
   6  the daemon did not answer in time";
+
+/// Where the shells look.
+const COMPLETIONS_HELP: &str = "\
+Where the shells look for it:
+  bash  talasctl completions bash > ~/.local/share/bash-completion/completions/talasctl
+  zsh   talasctl completions zsh > DIRECTORY/_talasctl, a directory of $fpath
+  fish  talasctl completions fish > ~/.config/fish/completions/talasctl.fish";
 
 /// Steers talasd over its control socket.
 #[derive(Debug, Parser)]
@@ -53,6 +59,26 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// One question, and one answer or a watch.
+    #[command(flatten)]
+    Ask(Question),
+    /// Who listens
+    Connections {
+        /// What to do with one of them; nothing lists them
+        #[command(subcommand)]
+        wish: Option<ConnectionWish>,
+    },
+    /// Print what completes these commands in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The commands that are one question.
+#[derive(Debug, Subcommand)]
+pub enum Question {
     /// Is there sound, from what, what was lost, who listens
     Status {
         /// Keep a live view until Ctrl-C
@@ -71,8 +97,6 @@ pub enum Command {
     },
     /// Statistics of the live frames and of the daemon
     Stats,
-    /// Who listens
-    Connections,
     /// Levels of the captured channels
     Meters {
         /// Keep a live view until Ctrl-C
@@ -93,6 +117,28 @@ pub enum Command {
     /// Steer a tone source, to rehearse what monitoring does
     #[command(subcommand)]
     Tone(ToneWish),
+}
+
+/// What to do with a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ConnectionWish {
+    /// Reset one; its client may connect again
+    Kick {
+        /// Its id, or a beginning that no other id has
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        id: String,
+    },
+}
+
+/// Shells that completions are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bash, with the package bash-completion
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
 }
 
 /// What `quality` is asked for.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use talas_wire::method;
 
-use crate::args::{Command, QualityWish, ToneWish};
+use crate::args::{QualityWish, Question, ToneWish};
 
 /// Connections asked for at once. The daemon allows 200; fewer keep each reply short.
 const CONNECTIONS_PAGE: u32 = 100;
@@ -31,27 +31,26 @@ impl Call {
     }
 }
 
-/// What this command asks first; only `connections` asks again.
-pub fn call(command: &Command) -> Call {
-    match command {
-        Command::Status { .. } => Call::new(method::STATUS),
-        Command::Pause => Call::new(method::CAPTURE_PAUSE),
-        Command::Resume => Call::new(method::CAPTURE_RESUME),
-        Command::Quality { quality: None } => Call::new(method::QUALITY_GET),
-        Command::Quality { quality: Some(QualityWish::Profile(name)) } => {
+/// What this command asks.
+pub fn call(question: &Question) -> Call {
+    match question {
+        Question::Status { .. } => Call::new(method::STATUS),
+        Question::Pause => Call::new(method::CAPTURE_PAUSE),
+        Question::Resume => Call::new(method::CAPTURE_RESUME),
+        Question::Quality { quality: None } => Call::new(method::QUALITY_GET),
+        Question::Quality { quality: Some(QualityWish::Profile(name)) } => {
             Call::new(method::QUALITY_SET).with("profile", name.as_str())
         }
-        Command::Quality { quality: Some(QualityWish::Scale(scale)) } => {
+        Question::Quality { quality: Some(QualityWish::Scale(scale)) } => {
             Call::new(method::QUALITY_SET).with("scale", *scale)
         }
-        Command::Stats => Call::new(method::STATS),
-        Command::Connections => connections(None),
-        Command::Meters { .. } => Call::new(method::METERS),
-        Command::Devices => Call::new(method::DEVICES),
-        Command::Reload => Call::new(method::RELOAD),
-        Command::Log { level } => Call::new(method::LOG_SET).with("level", level.as_str()),
-        Command::Version => Call::new(method::VERSION),
-        Command::Tone(wish) => tone(wish),
+        Question::Stats => Call::new(method::STATS),
+        Question::Meters { .. } => Call::new(method::METERS),
+        Question::Devices => Call::new(method::DEVICES),
+        Question::Reload => Call::new(method::RELOAD),
+        Question::Log { level } => Call::new(method::LOG_SET).with("level", level.as_str()),
+        Question::Version => Call::new(method::VERSION),
+        Question::Tone(wish) => tone(wish),
     }
 }
 
@@ -62,6 +61,11 @@ pub fn connections(after: Option<&str>) -> Call {
         Some(id) => call.with("after", id),
         None => call,
     }
+}
+
+/// The end of a connection, by its whole id.
+pub fn kick(id: &str) -> Call {
+    Call::new(method::CONNECTIONS_KICK).with("id", id)
 }
 
 fn tone(wish: &ToneWish) -> Call {
@@ -80,12 +84,13 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::Args;
+    use crate::args::{Args, Command};
 
     /// What a typed line puts on the wire.
     fn asked(line: &str) -> (&'static str, String) {
         let args = Args::try_parse_from(line.split(' ')).expect("a good command line");
-        let call = call(&args.command);
+        let Command::Ask(question) = args.command else { panic!("{line} is more than a question") };
+        let call = call(&question);
         (call.method, Value::Object(call.params).to_string())
     }
 
@@ -98,7 +103,6 @@ mod tests {
             ("talasctl quality", "quality.get", "{}"),
             ("talasctl quality low", "quality.set", r#"{"profile":"low"}"#),
             ("talasctl quality 0.5", "quality.set", r#"{"scale":0.5}"#),
-            ("talasctl connections", "connections", r#"{"limit":100}"#),
             ("talasctl log debug", "log.set", r#"{"level":"debug"}"#),
             ("talasctl tone level -30.5", "tone.set", r#"{"level_dbfs":-30.5}"#),
             ("talasctl tone frequency 440", "tone.set", r#"{"frequency_hz":440.0}"#),
@@ -113,6 +117,7 @@ mod tests {
 
     #[test]
     fn the_next_page_follows_the_last_id() {
+        assert_eq!(Value::Object(connections(None).params).to_string(), r#"{"limit":100}"#);
         assert_eq!(
             Value::Object(connections(Some("c7")).params).to_string(),
             r#"{"after":"c7","limit":100}"#

@@ -9,10 +9,12 @@
 mod args;
 mod call;
 mod client;
+mod completions;
 mod error;
 mod human;
 mod interrupt;
 mod lines;
+mod listeners;
 mod run;
 mod screen;
 mod show;

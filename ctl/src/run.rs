@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use talas_wire::{ConnectionPage, Meters};
+use talas_wire::Meters;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, ConnectionWish, Question};
 use crate::call::{self, Call, call};
 use crate::client::{Answer, Client, Event};
-use crate::error::{CLIENT_VERSION, Error, Kind, Result};
+use crate::completions;
+use crate::error::{CLIENT_VERSION, Result};
+use crate::listeners;
 use crate::screen::Screen;
 use crate::show::{self, View};
 use crate::text::{Ink, Page, Piece, sentence};
@@ -20,42 +22,71 @@ type Stdout = Screen<std::io::Stdout>;
 /// Does what the command line says.
 pub fn run(args: &Args) -> Result<()> {
     let mut screen = Screen::stdout();
-    if matches!(args.command, Command::Version) && !args.json {
+    let connect = || Client::connect(&args.socket(), args.timeout);
+    match &args.command {
+        Command::Ask(question) => ask(args, question, &mut screen),
+        Command::Connections { wish: None } => connections(&mut connect()?, args.json, &mut screen),
+        Command::Connections { wish: Some(ConnectionWish::Kick { id }) } => {
+            kick(&mut connect()?, id, args.json, &mut screen)
+        }
+        Command::Completions { shell } => screen.text(&completions::script(*shell)?),
+    }
+}
+
+fn ask(args: &Args, question: &Question, screen: &mut Stdout) -> Result<()> {
+    if matches!(question, Question::Version) && !args.json {
         // Said before anybody is asked: it is true without a daemon, too.
         screen.line(&format!("talasctl {CLIENT_VERSION}"))?;
     }
     let mut client = Client::connect(&args.socket(), args.timeout)?;
-    let question = call(&args.command);
-    match &args.command {
-        Command::Status { watch: true } | Command::Meters { watch: true } if args.json => {
-            pass_on(client, &question, &mut screen)
+    let call = call(question);
+    match question {
+        Question::Status { watch: true } | Question::Meters { watch: true } if args.json => {
+            pass_on(client, &call, screen)
         }
-        Command::Status { watch: true } => follow(client, &question, &mut screen, |answer, view| {
-            Ok(show::status::page(&answer.read()?, view))
-        }),
-        Command::Meters { watch: true } => {
+        Question::Status { watch: true } => {
+            follow(client, &call, screen, |answer, view| Ok(show::status::page(&answer.read()?, view)))
+        }
+        Question::Meters { watch: true } => {
             let mut ballistics = show::meters::Ballistics::default();
-            follow(client, &question, &mut screen, |answer, view| {
+            follow(client, &call, screen, |answer, view| {
                 let meters: Meters = answer.read()?;
                 ballistics.follow(&meters);
                 Ok(show::meters::page(&ballistics, view))
             })
         }
-        Command::Connections => connections(&mut client, args.json, &mut screen),
-        command => {
-            let answer = client.ask(&question)?;
+        question => {
+            let answer = client.ask(&call)?;
             if args.json {
                 return screen.line(answer.json());
             }
-            let page = show::page(command, &answer, &view(&screen))?;
+            let page = show::page(question, &answer, &view(screen))?;
             screen.print(&page)
         }
     }
 }
 
+fn connections(client: &mut Client, json: bool, screen: &mut Stdout) -> Result<()> {
+    if json {
+        return listeners::pages(client, |answer, _| screen.line(answer.json()));
+    }
+    let all = listeners::all(client)?;
+    let page = show::connections::page(&all, &view(screen));
+    screen.print(&page)
+}
+
+fn kick(client: &mut Client, wish: &str, json: bool, screen: &mut Stdout) -> Result<()> {
+    let listener = listeners::find(listeners::all(client)?, wish)?;
+    let answer = client.ask(&call::kick(&listener.id))?;
+    match json {
+        true => screen.line(answer.json()),
+        false => screen.print(&show::connections::kicked(&listener)),
+    }
+}
+
 /// A watch for programs: one object per line.
-fn pass_on(client: Client, question: &Call, screen: &mut Stdout) -> Result<()> {
-    let mut watch = client.watch(question)?;
+fn pass_on(client: Client, call: &Call, screen: &mut Stdout) -> Result<()> {
+    let mut watch = client.watch(call)?;
     loop {
         match watch.next(None)? {
             Event::Change(answer) | Event::Lagged(_, answer) => screen.line(answer.json())?,
@@ -68,11 +99,11 @@ fn pass_on(client: Client, question: &Call, screen: &mut Stdout) -> Result<()> {
 /// A watch for people: one page, always of now.
 fn follow(
     client: Client,
-    question: &Call,
+    call: &Call,
     screen: &mut Stdout,
     mut show: impl FnMut(&Answer, &View) -> Result<Page>,
 ) -> Result<()> {
-    let mut watch = client.watch(question)?;
+    let mut watch = client.watch(call)?;
     let patience = screen.is_live().then_some(REDRAW_EVERY);
     let mut newest = None;
     let mut missed = 0;
@@ -99,32 +130,6 @@ fn missed_notice(missed: u64, columns: Option<usize>) -> Page {
     let changes = crate::human::counted(missed, "change");
     let text = format!("missed {changes}: this terminal is slower than the news");
     sentence(Piece::new(Ink::Warn, "! "), Ink::Warn, &text, columns)
-}
-
-/// Who listens comes in pages, asked for until there is no next one.
-fn connections(client: &mut Client, json: bool, screen: &mut Stdout) -> Result<()> {
-    let mut all = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let answer = client.ask(&call::connections(after.as_deref()))?;
-        let page: ConnectionPage = answer.read()?;
-        if json {
-            screen.line(answer.json())?;
-        }
-        if page.next.is_some() && (page.next == after || page.connections.is_empty()) {
-            return Err(Error::new(Kind::Protocol, "the daemon's pages of connections do not end"));
-        }
-        all.extend(page.connections);
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    if json {
-        return Ok(());
-    }
-    let page = show::connections::page(&all, &view(screen));
-    screen.print(&page)
 }
 
 fn view(screen: &Stdout) -> View {

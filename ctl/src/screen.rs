@@ -56,6 +56,11 @@ impl<W: Write> Screen<W> {
         self.put(&format!("{line}\n"))
     }
 
+    /// Prints a text that ends its own lines.
+    pub fn text(&mut self, text: &str) -> Result<()> {
+        self.put(text)
+    }
+
     /// Prints a page.
     pub fn print(&mut self, page: &Page) -> Result<()> {
         let mut text = String::new();

@@ -46,6 +46,16 @@ pub fn page(connections: &[ConnectionInfo], view: &View) -> Page {
     page
 }
 
+/// After `connections kick`.
+pub fn kicked(connection: &ConnectionInfo) -> Page {
+    let ConnectionInfo { id, ip_address, user_agent, .. } = connection;
+    vec![
+        Line::of(plain("kicked "))
+            .and(Piece::new(Ink::Strong, id))
+            .and(plain(format!(": {ip_address}, {user_agent}"))),
+    ]
+}
+
 /// Cells are escaped before the table measures them: a newline in a client's name is no new row.
 fn cells(connection: &ConnectionInfo, view: &View) -> [Cell; 8] {
     let since = match rfc3339_ms(&connection.connected_at) {

@@ -10,7 +10,7 @@ pub mod meters;
 pub mod stats;
 pub mod status;
 
-use crate::args::{Command, ToneWish};
+use crate::args::{Question, ToneWish};
 use crate::client::Answer;
 use crate::error::Result;
 use crate::text::Page;
@@ -24,24 +24,20 @@ pub struct View {
     pub columns: Option<usize>,
 }
 
-/// The page that answers this command.
-pub fn page(command: &Command, answer: &Answer, view: &View) -> Result<Page> {
-    Ok(match command {
-        Command::Status { .. } => status::page(&answer.read()?, view),
-        Command::Stats => stats::page(&answer.read()?, view),
-        Command::Connections => {
-            let page: talas_wire::ConnectionPage = answer.read()?;
-            connections::page(&page.connections, view)
-        }
-        Command::Meters { .. } => meters::page(&meters::Ballistics::of(&answer.read()?), view),
-        Command::Devices => devices::page(&answer.read()?, view),
-        Command::Pause => answer::paused(&answer.read()?),
-        Command::Resume => answer::resumed(&answer.read()?),
-        Command::Quality { .. } => answer::quality(&answer.read()?),
-        Command::Reload => answer::reloaded(&answer.read()?),
-        Command::Log { .. } => answer::log_level(&answer.read()?),
-        Command::Version => answer::version(&answer.read()?),
-        Command::Tone(ToneWish::Fault { fault, ms }) => answer::fault(*fault, *ms),
-        Command::Tone(_) => answer::tone(&answer.read()?),
+/// The page that answers this question.
+pub fn page(question: &Question, answer: &Answer, view: &View) -> Result<Page> {
+    Ok(match question {
+        Question::Status { .. } => status::page(&answer.read()?, view),
+        Question::Stats => stats::page(&answer.read()?, view),
+        Question::Meters { .. } => meters::page(&meters::Ballistics::of(&answer.read()?), view),
+        Question::Devices => devices::page(&answer.read()?, view),
+        Question::Pause => answer::paused(&answer.read()?),
+        Question::Resume => answer::resumed(&answer.read()?),
+        Question::Quality { .. } => answer::quality(&answer.read()?),
+        Question::Reload => answer::reloaded(&answer.read()?),
+        Question::Log { .. } => answer::log_level(&answer.read()?),
+        Question::Version => answer::version(&answer.read()?),
+        Question::Tone(ToneWish::Fault { fault, ms }) => answer::fault(*fault, *ms),
+        Question::Tone(_) => answer::tone(&answer.read()?),
     })
 }
