@@ -2,6 +2,7 @@
 //!
 //! Not in here: what a command asks the daemon (`call`) and how its answer looks (`show`).
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ const SYSTEM_SOCKET: &str = "/run/talas/talasd.sock";
 const USER_SOCKET: &str = "talas/talasd.sock";
 /// Longest `--timeout` in seconds; longer is a typing error, or a wish for a watch.
 const MAX_TIMEOUT_S: f64 = 86_400.0;
+/// How long a self-test may watch, in seconds: in less than one, rates say nothing.
+const SELFTEST_S: RangeInclusive<f64> = 1.0..=3600.0;
+
 /// Exit codes are part of the interface, so `--help` names them.
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -67,6 +71,13 @@ pub enum Command {
         /// What to do with one of them; nothing lists them
         #[command(subcommand)]
         wish: Option<ConnectionWish>,
+    },
+    /// Watch the running appliance, say whether all is well, and what to do where it is not
+    Selftest {
+        /// For how long
+        #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse_span,
+              allow_negative_numbers = true)]
+        watched: Duration,
     },
     /// Print what completes these commands in a shell
     #[command(after_help = COMPLETIONS_HELP)]
@@ -272,6 +283,18 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `10`, `10s`, `1.5m`: seconds, unless it says minutes.
+fn parse_span(text: &str) -> Result<Duration, String> {
+    let (number, unit_s) = match text.strip_suffix('m') {
+        Some(minutes) => (minutes, 60.0),
+        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
+    };
+    match number.trim_end().parse::<f64>() {
+        Ok(count) if SELFTEST_S.contains(&(count * unit_s)) => Ok(Duration::from_secs_f64(count * unit_s)),
+        _ => Err("a time from 1s to 60m".to_owned()),
+    }
+}
+
 fn parse_level(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(dbfs) if dbfs.is_finite() && dbfs <= 0.0 => Ok(dbfs),
@@ -312,6 +335,12 @@ mod tests {
         assert_eq!(parse_timeout("0.3"), Ok(Duration::from_millis(300)));
         for wrong in ["0", "-1", "nan", "inf", "1e9", "five"] {
             assert!(parse_timeout(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(parse_span("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_span("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_span("2"), Ok(Duration::from_secs(2)));
+        for wrong in ["", "s", "0.5s", "61m", "-5s", "10ms", "nan", "inf"] {
+            assert!(parse_span(wrong).is_err(), "{wrong:?}");
         }
         assert_eq!(parse_level("-18.5"), Ok(-18.5));
         assert!(parse_level("0.1").is_err());

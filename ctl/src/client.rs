@@ -97,6 +97,11 @@ impl Client {
         Ok(Self { stream, lines, hello, patience, last_id: 0 })
     }
 
+    /// How the daemon greeted.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
     /// Asks, and waits for the answer.
     pub fn ask(&mut self, call: &Call) -> Result<Answer> {
         self.send(call, false)?;

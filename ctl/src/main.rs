@@ -17,6 +17,7 @@ mod lines;
 mod listeners;
 mod run;
 mod screen;
+mod selftest;
 mod show;
 mod text;
 

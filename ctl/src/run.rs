@@ -11,6 +11,7 @@ use crate::completions;
 use crate::error::{CLIENT_VERSION, Result};
 use crate::listeners;
 use crate::screen::Screen;
+use crate::selftest;
 use crate::show::{self, View};
 use crate::text::{Ink, Page, Piece, sentence};
 
@@ -29,6 +30,7 @@ pub fn run(args: &Args) -> Result<()> {
         Command::Connections { wish: Some(ConnectionWish::Kick { id }) } => {
             kick(&mut connect()?, id, args.json, &mut screen)
         }
+        Command::Selftest { watched } => selftest::run(args, *watched, &mut screen),
         Command::Completions { shell } => screen.text(&completions::script(*shell)?),
     }
 }

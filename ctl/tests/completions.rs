@@ -19,7 +19,8 @@ fn script(shell: &str) -> String {
 fn each_shell_gets_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let script = script(shell);
-        let commands = ["status", "pause", "connections", "kick", "completions", "tone", "--socket"];
+        let commands =
+            ["status", "pause", "connections", "kick", "selftest", "completions", "tone", "--socket"];
         for command in commands {
             let word = if shell == "fish" { command.trim_start_matches("--") } else { command };
             assert!(script.contains(word), "{shell} is not told of {word}");
@@ -59,4 +60,5 @@ fn bash_completes() {
     assert_eq!(offered(&["talasctl", "connections", "ki"]), ["kick"]);
     assert_eq!(offered(&["talasctl", "completions", "f"]), ["fish"]);
     assert_eq!(offered(&["talasctl", "tone", "fault", "sus"]), ["suspend"]);
+    assert_eq!(offered(&["talasctl", "selftest", "--fo"]), ["--for"]);
 }

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod connections;
 pub mod devices;
 pub mod meters;
+pub mod selftest;
 pub mod stats;
 pub mod status;
 

@@ -15,7 +15,7 @@ use crate::human::{
 use crate::text::{Ink, Line, Page, Piece, Row, SEPARATOR, flow, plain, rows, sentence};
 
 /// A ring this full has come close to losing sound.
-const RING_NEARLY_FULL: f64 = 0.5;
+pub const RING_NEARLY_FULL: f64 = 0.5;
 /// Less room than this on the disk is worth a look.
 const LITTLE_SPACE_BYTES: u64 = 1_000_000_000;
 
@@ -68,7 +68,8 @@ const fn state_ink(state: State) -> Ink {
     }
 }
 
-fn source_name(source: &Source) -> String {
+/// A source in a word and its name.
+pub fn source_name(source: &Source) -> String {
     let kind = match source.kind {
         SourceKind::Alsa => "ALSA",
         SourceKind::File => "file",

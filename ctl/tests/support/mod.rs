@@ -98,10 +98,17 @@ impl Talk {
 
     /// Waits for a line of the client, or its end.
     pub fn listen(&mut self) {
+        self.hear();
+    }
+
+    /// The client's next line; `None` at its end.
+    pub fn hear(&mut self) -> Option<String> {
         let mut line = String::new();
-        if self.stream.read_line(&mut line).is_ok_and(|length| length > 0) {
-            self.asked.push(line);
-        }
+        let heard = self.stream.read_line(&mut line).is_ok_and(|length| length > 0);
+        heard.then(|| {
+            self.asked.push(line.clone());
+            line
+        })
     }
 }
 
