@@ -210,6 +210,7 @@ fn without_a_place_to_remember_it_a_pause_holds_and_warns() {
     let setup = Setup::tone();
     let place = setup.dir().join("state");
     let daemon = setup.start();
+    fs::remove_dir(&place).unwrap();
     fs::write(&place, "in the way").unwrap();
     let mut stream = daemon.stream("?encoding=s16");
     stream.frames(2);

@@ -74,7 +74,8 @@ impl ToneControl {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes level (dB of full scale, at most 0), frequency (above 0) or silence; what is `None` stays.
+    /// Changes level (dB of full scale, at most 0), frequency (above 0) or silence; what is `None` stays,
+    /// but a level ends the silence.
     ///
     /// # Errors
     /// [`Kind::Invalid`] for a value out of range; nothing is changed then.
@@ -93,7 +94,7 @@ impl ToneControl {
         let mut wishes = self.lock();
         wishes.level_dbfs = level_dbfs.unwrap_or(wishes.level_dbfs);
         wishes.frequency_hz = frequency_hz.unwrap_or(wishes.frequency_hz);
-        wishes.silence = silence.unwrap_or(wishes.silence);
+        wishes.silence = silence.unwrap_or(wishes.silence && level_dbfs.is_none());
         Ok(())
     }
 

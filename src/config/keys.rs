@@ -90,7 +90,7 @@ fn http(keys: &mut impl Keys, http: &mut http::settings::Settings) {
         "sse_heartbeat_s",
         &mut http.sse_heartbeat,
         &Seconds(whole(1, 60)),
-        "Silence on an event stream after which a heartbeat is sent, in seconds.",
+        "Time between two heartbeats of an event stream, in seconds.",
     );
     keys.key(
         "stale_after_s",

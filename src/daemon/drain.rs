@@ -73,7 +73,7 @@ pub fn drain(running: Running) {
         // Past the deadline what is left is cut with the runtime.
         let _ = admin.block_on(async { tokio::time::timeout(wait, control_done).await });
         drop(orders);
-        control_socket.remove();
+        drop(control_socket);
     });
     steps.step("runtimes", || {
         workers.shutdown_timeout(Duration::from_millis(200));

@@ -72,7 +72,10 @@ impl Reloader {
             list.push(difference.key);
         }
         let new = loaded.config;
-        journal::set_level(new.log.level);
+        // What an operator set by hand stays until the file says something else.
+        if new.log != self.current.log {
+            journal::set_level(new.log.level);
+        }
         self.http.apply(new.http.clone());
         // What needs a restart stays as it is, so that the next reload tells of it again.
         self.current.log = new.log;

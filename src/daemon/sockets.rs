@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -114,20 +115,35 @@ fn is_without_ipv6(error: &Error) -> bool {
     matches!(source.and_then(std::io::Error::raw_os_error), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
-/// The control socket's file, if it is ours to remove.
+/// The control socket's file, if it is ours: removed when dropped.
 #[derive(Debug)]
 pub struct ControlSocket {
-    own: Option<PathBuf>,
+    own: Option<(PathBuf, FileId)>,
 }
 
+/// Device and inode.
+type FileId = (u64, u64);
+
 impl ControlSocket {
-    /// Removes the file. The socket must be closed already.
-    pub fn remove(&self) {
-        if let Some(path) = &self.own {
-            // Whoever removed it before us did what we would.
+    fn of(path: &Path) -> Self {
+        Self { own: file_id(path).map(|id| (path.to_owned(), id)) }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // Somebody may have removed it, and another daemon have taken its place: that one's stays.
+        if let Some((path, id)) = &self.own
+            && file_id(path) == Some(*id)
+        {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+fn file_id(path: &Path) -> Option<FileId> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
 }
 
 /// The control listener: the inherited one, or one bound at the configured path.
@@ -140,7 +156,7 @@ pub fn control(inherited: Option<UnixListener>, path: &Path) -> Result<(UnixList
             listener.set_nonblocking(true)?;
             Ok((listener, ControlSocket { own: None }))
         }
-        None => Ok((listen::bind_unix(path, CONTROL_MODE)?, ControlSocket { own: Some(path.to_owned()) })),
+        None => Ok((listen::bind_unix(path, CONTROL_MODE)?, ControlSocket::of(path))),
     }
 }
 

@@ -80,7 +80,9 @@ impl Feed {
         }
     }
 
-    /// Changes over once the incoming rendition has just the block that is due, and returns that block.
+    /// Changes over once the incoming rendition has come as far as the block that is due, and returns its
+    /// block. A lower rate looks ahead and so stays behind the old source for ever: if its block was sent
+    /// already, the stream waits for its next.
     /// States and gaps come by the old source as long as that one is followed.
     fn change_over(&mut self, due: Option<u64>, cx: &Context<'_>) -> Option<Packet> {
         loop {
@@ -96,16 +98,12 @@ impl Feed {
                     Poll::Ready(Next::Closed) | Poll::Pending => return None,
                 },
             };
-            let due = due.unwrap_or(number);
-            if number > due {
+            if due.is_some_and(|due| number > due) {
                 return None;
             }
-            let packet = next.take();
-            if number == due {
-                let Incoming { live, .. } = self.incoming.take()?;
-                self.source = Source::Live(live);
-                return packet;
-            }
+            let Incoming { live, next } = self.incoming.take()?;
+            self.source = Source::Live(live);
+            return next.filter(|_| due.is_none_or(|due| number >= due));
         }
     }
 }

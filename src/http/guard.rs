@@ -36,7 +36,7 @@ fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
 /// Refuses a request for a name that is not ours.
 ///
 /// # Errors
-/// 400 without a name (HTTP/1.0 may leave it out: no browser speaks that), 403 for another's.
+/// 400 without a name (HTTP/1.0 may leave it out: no browser speaks that) or with several, 403 for another's.
 pub fn check_host(
     version: Version,
     uri: &Uri,
@@ -44,6 +44,9 @@ pub fn check_host(
     bound: &[SocketAddr],
     settings: &Settings,
 ) -> Result<(), Problem> {
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Problem::bad_request("host_ambiguous", "the request has more than one Host header"));
+    }
     let Some(authority) = authority(uri, headers) else {
         if version < Version::HTTP_11 && !headers.contains_key(header::HOST) {
             return Ok(());

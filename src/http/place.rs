@@ -11,7 +11,7 @@ pub enum Verdict {
     Drop,
     /// Send it as it is.
     Send,
-    /// Tell this gap, then send it.
+    /// Tell this gap, then send it. Its time is that of its end: how long it is in time, others know.
     TellThenSend(Gap),
     /// Tell this gap instead of it.
     TellInstead(Gap),
@@ -56,8 +56,8 @@ impl Place {
         }
     }
 
-    /// A block comes. A gap that is to be told before it gets the time `now_ns`.
-    pub fn block(&mut self, number: u64, position: u64, frames: u64, now_ns: i64) -> Verdict {
+    /// A block comes, captured at `mono_ns`: the time at which a gap before it ends.
+    pub fn block(&mut self, number: u64, position: u64, frames: u64, mono_ns: i64) -> Verdict {
         let missed = match self.due {
             // Another encoding's copy of a block that was already sent.
             Some(due) if number < due.number => return Verdict::Drop,
@@ -67,12 +67,12 @@ impl Place {
         self.lagged = false;
         match missed {
             None => Verdict::Send,
-            Some(due) => Verdict::TellThenSend(slow(due, number, position, now_ns)),
+            Some(due) => Verdict::TellThenSend(slow(due, number, position, mono_ns)),
         }
     }
 
     /// A gap comes that everybody has.
-    pub fn gap(&mut self, gap: Gap, now_ns: i64) -> Verdict {
+    pub fn gap(&mut self, gap: Gap) -> Verdict {
         let Some(due) = self.due.filter(|due| due.number <= gap.to_frame) else { return Verdict::Drop };
         let end = gap.position + gap.lost;
         self.due = Some(Due { number: gap.to_frame + 1, position: end });
@@ -82,7 +82,7 @@ impl Place {
         }
         if due.number < gap.from_frame && was_slow {
             // Two causes, two gaps: first what this listener alone missed.
-            return Verdict::TellThenSend(slow(due, gap.from_frame, gap.position, now_ns));
+            return Verdict::TellThenSend(slow(due, gap.from_frame, gap.position, gap.mono_ns));
         }
         // Blocks that a pause withdrew, or a part told already: the same hole from this listener's place.
         let lost = end.saturating_sub(due.position);
@@ -128,11 +128,11 @@ mod tests {
     #[test]
     fn a_gap_is_shared_by_those_who_stand_at_it() {
         let mut place = Place::at(5, 500);
-        assert_eq!(place.gap(PAUSE, 0), Verdict::Send);
-        assert_eq!(place.gap(PAUSE, 0), Verdict::Drop);
+        assert_eq!(place.gap(PAUSE), Verdict::Send);
+        assert_eq!(place.gap(PAUSE), Verdict::Drop);
         assert_eq!(place.block(10, 950, 100, 0), Verdict::Send);
         assert_eq!(
-            Place::default().gap(PAUSE, 0),
+            Place::default().gap(PAUSE),
             Verdict::Drop,
             "nobody misses anything before the first block"
         );
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn withdrawn_blocks_are_part_of_the_pause() {
         let mut place = Place::at(3, 300);
-        let Verdict::TellInstead(gap) = place.gap(PAUSE, 0) else { panic!("an own gap") };
+        let Verdict::TellInstead(gap) = place.gap(PAUSE) else { panic!("an own gap") };
         assert_eq!((gap.from_frame, gap.to_frame, gap.position, gap.lost), (3, 9, 300, 650));
         assert_eq!(gap.reason, GapReason::Paused);
         assert_eq!(place.number(), Some(10));
@@ -151,7 +151,7 @@ mod tests {
     fn slowness_and_a_gap_are_told_apart() {
         let mut place = Place::at(3, 300);
         place.lag();
-        let Verdict::TellThenSend(own) = place.gap(PAUSE, 0) else { panic!("two gaps") };
+        let Verdict::TellThenSend(own) = place.gap(PAUSE) else { panic!("two gaps") };
         assert_eq!((own.from_frame, own.to_frame, own.lost), (3, 4, 200));
         assert_eq!(place.number(), Some(10));
     }

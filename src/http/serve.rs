@@ -236,8 +236,11 @@ fn overdue(meter: &Meter, stale_after: Duration) -> Option<&'static str> {
     if meter.stuck_for(now_ns) > stale_after {
         return Some("the peer takes nothing");
     }
-    let deadline = if meter.spoke() { IDLE_DEADLINE } else { HEAD_DEADLINE };
-    (meter.idle_for(now_ns) > deadline).then_some("the peer says nothing")
+    // Not since its last byte: one byte at a time would last for ever.
+    if !meter.spoke() && meter.age(now_ns) > HEAD_DEADLINE {
+        return Some("the peer asks for nothing");
+    }
+    (meter.idle_for(now_ns) > IDLE_DEADLINE).then_some("the peer says nothing")
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {

@@ -15,7 +15,7 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// `[http.cors]`.
     pub cors: Cors,
-    /// Silence on a stream after which a heartbeat is sent.
+    /// Time between two heartbeats of a stream.
     pub sse_heartbeat: Duration,
     /// A connection whose peer accepts no byte for so long is reset.
     pub stale_after: Duration,

@@ -27,7 +27,6 @@ use crate::audio::Gap;
 use crate::error::Result;
 use crate::mux::sse;
 use crate::station::{Key, LastEvent, Packet, Registered, Station, Told, gap_event, state_event};
-use crate::tools::clock;
 use crate::tools::spread::Next;
 
 /// How long a client is told to wait before it comes back.
@@ -144,10 +143,11 @@ impl StreamBody {
         self.queue.push_back((gap_event(gap, self.station.wall()), None));
     }
 
-    /// Tells of blocks that this listener alone missed.
+    /// Tells of blocks that this listener alone missed. The gap comes with the time of its end.
     fn tell_missed(&mut self, gap: &Gap) {
         self.registered.listener.missed(gap.to_frame + 1 - gap.from_frame);
-        self.tell(gap);
+        let began_ns = gap.mono_ns - self.station.duration_ns(gap.lost);
+        self.tell(&Gap { mono_ns: began_ns, ..*gap });
     }
 
     /// Puts the event of an entry into the queue, with what must be told before it.
@@ -156,7 +156,7 @@ impl StreamBody {
             Told::Block { .. } => self.take_block(packet),
             Told::Gap(gap) => {
                 self.let_go();
-                match self.place.gap(gap, clock::mono_ns()) {
+                match self.place.gap(gap) {
                     Verdict::Drop => return,
                     Verdict::Send => {}
                     Verdict::TellThenSend(missed) => self.tell_missed(&missed),
@@ -186,7 +186,7 @@ impl StreamBody {
 
     fn send_block(&mut self, packet: &Packet) {
         let Told::Block { number, position, frames, mono_ns } = packet.told else { return };
-        match self.place.block(number, position, frames, clock::mono_ns()) {
+        match self.place.block(number, position, frames, mono_ns) {
             Verdict::Drop => return,
             Verdict::TellThenSend(missed) => self.tell_missed(&missed),
             Verdict::Send | Verdict::TellInstead(_) => {}

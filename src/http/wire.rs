@@ -22,6 +22,7 @@ const NOTSENT_LOWAT: u32 = 128 * 1024;
 /// What a connection and its requests share.
 #[derive(Debug)]
 pub struct Meter {
+    opened_ns: i64,
     /// Since when the socket takes nothing; 0 while it does.
     stuck_since_ns: AtomicI64,
     /// When anything last came in or went out.
@@ -38,9 +39,11 @@ pub struct Meter {
 
 impl Meter {
     fn new() -> Self {
+        let now_ns = clock::mono_ns();
         Self {
+            opened_ns: now_ns,
             stuck_since_ns: AtomicI64::new(0),
-            active_ns: AtomicI64::new(clock::mono_ns()),
+            active_ns: AtomicI64::new(now_ns),
             spoke: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             kicked: Notify::new(),
@@ -73,6 +76,11 @@ impl Meter {
     /// Whether the first request has been read.
     pub fn spoke(&self) -> bool {
         self.spoke.load(Ordering::Relaxed)
+    }
+
+    /// How long ago the connection began.
+    pub fn age(&self, now_ns: i64) -> Duration {
+        nanos(now_ns - self.opened_ns)
     }
 
     /// For how long the peer has taken nothing that waits for it.

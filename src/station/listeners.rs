@@ -217,6 +217,11 @@ impl Listener {
     }
 }
 
+/// A stranger's name for terminals and logs: a tab is the one control character that a header may hold.
+fn printable(name: &str) -> String {
+    name.chars().take(USER_AGENT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -253,7 +258,7 @@ impl Listeners {
         let listener = Arc::new(Listener {
             id: Uuid::now_v7(),
             ip,
-            user_agent: user_agent.chars().take(USER_AGENT_CHARS).collect(),
+            user_agent: printable(user_agent),
             connected_at: now,
             last_write_ms: AtomicI64::new(now.as_millisecond()),
             frames_sent: AtomicU64::new(0),

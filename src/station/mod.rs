@@ -108,6 +108,8 @@ impl Station {
             .map_err(|error| Error::caused(Kind::Internal, "cannot make an eventfd", error))?;
         let bell = Arc::new(bell);
         let (source, tone) = capture::source(settings);
+        // A failure shows in the status, and with a reason when something is to be remembered.
+        let _ = std::fs::create_dir_all(state_dir);
         let memory = Memory::new(state_dir);
         let shared = Arc::new(share(settings, source.as_ref(), tone, &memory));
         let period_frames = capture::period_frames(settings);
@@ -165,6 +167,11 @@ impl Station {
         f64::from(settings.sample_rate) / f64::from(settings.block_frames)
     }
 
+    /// Length of so many captured frames, in nanoseconds.
+    pub fn duration_ns(&self, frames: u64) -> i64 {
+        crate::audio::duration_ns(frames, self.shared.settings.sample_rate)
+    }
+
     /// Samples a second that a frame of two channels has at full quality.
     pub fn samples_per_second(&self) -> f64 {
         2.0 * f64::from(self.shared.settings.sample_rate)
@@ -181,6 +188,13 @@ impl Station {
     /// # Errors
     /// [`Kind::Unavailable`] when the programme does not follow in time.
     pub async fn pause(self: &Arc<Self>, paused: bool) -> Result<Option<String>> {
+        // A client that leaves takes its request with it, and memory and programme must not part over that.
+        let station = self.clone();
+        let carried_out = tokio::spawn(async move { station.carry_out_pause(paused).await });
+        carried_out.await.unwrap_or_else(|_| Err(Error::new(Kind::Unavailable, "the daemon is stopping")))
+    }
+
+    async fn carry_out_pause(self: &Arc<Self>, paused: bool) -> Result<Option<String>> {
         let _turn = self.pausing.lock().await;
         let station = self.clone();
         // First the memory: a crash in between must not open a paused microphone.

@@ -213,6 +213,8 @@ impl Programme {
 
     fn fill(&mut self, frames: u64, mono_ns: i64, reason: GapReason, emit: &mut dyn FnMut(Event)) {
         let (position, _) = self.end.unwrap_or((0, mono_ns));
+        // Whatever else went wrong meanwhile, nobody would have heard it.
+        let reason = if self.paused { GapReason::Paused } else { reason };
         self.cutter.missing(frames);
         self.hole.get_or_insert(Hole { reason, frames: 0 }).frames += frames;
         let discontinuity = frames > LONGEST_FILLER_S * u64::from(self.shape.sample_rate);

@@ -93,16 +93,14 @@ impl Station {
         Ok(Resumed { replay, due: Some((oldest, end)), lost: Some(lost) })
     }
 
-    /// A gap from a block up to, and without, another.
+    /// A gap from a block up to, and without, another, that ends where sound is kept.
     fn gone(&self, from: u64, until: u64, position: u64, lost: u64, reason: GapReason) -> Gap {
-        Gap {
-            from_frame: from,
-            to_frame: until.saturating_sub(1),
-            position,
-            lost,
-            reason,
-            mono_ns: clock::mono_ns(),
-        }
+        let next = self.shared.blocks.load(Ordering::Relaxed);
+        let place = |block| self.shared.history.position_of(block).unwrap_or(0);
+        // What is kept, and before it what is lost, lies before now.
+        let kept = place(next).saturating_sub(place(until));
+        let mono_ns = clock::mono_ns() - self.duration_ns(kept.saturating_add(lost));
+        Gap { from_frame: from, to_frame: until.saturating_sub(1), position, lost, reason, mono_ns }
     }
 }
 

@@ -107,7 +107,9 @@ impl Station {
     fn disk(&self) -> Disk {
         Disk {
             state_dir: self.state_dir.display().to_string(),
-            writable: nix::unistd::access(&self.state_dir, nix::unistd::AccessFlags::W_OK).is_ok(),
+            // For root everything is writable, also what is no directory.
+            writable: self.state_dir.is_dir()
+                && nix::unistd::access(&self.state_dir, nix::unistd::AccessFlags::W_OK).is_ok(),
             free_bytes: self.file_system().map(|stat| stat.blocks_available() * stat.fragment_size()),
         }
     }

@@ -38,8 +38,7 @@ pub fn control_socket() -> PathBuf {
     if nix::unistd::geteuid().is_root() || env::var_os("STATE_DIRECTORY").is_some() {
         return PathBuf::from("/run/talas/talasd.sock");
     }
-    env_path("XDG_RUNTIME_DIR").map_or_else(
-        || env::temp_dir().join(format!("talas-{}", nix::unistd::geteuid())).join("talasd.sock"),
-        |dir| dir.join("talas/talasd.sock"),
-    )
+    // Not the folder for temporary files: there somebody else could make it first.
+    let place = env_path("XDG_RUNTIME_DIR").map_or_else(state_dir, |dir| dir.join("talas"));
+    place.join("talasd.sock")
 }

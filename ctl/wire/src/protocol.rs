@@ -97,7 +97,7 @@ pub struct LaggedNotice {
 pub mod code {
     /// The line is not a request: not JSON, unknown fields, wrong types.
     pub const BAD_REQUEST: &str = "bad_request";
-    /// The line is longer than [`super::MAX_LINE_BYTES`]; the connection is closed.
+    /// The line is longer than [`crate::MAX_LINE_BYTES`]; the connection is closed.
     pub const TOO_LONG: &str = "too_long";
     /// There is no such method.
     pub const NO_SUCH_METHOD: &str = "no_such_method";
@@ -119,29 +119,29 @@ pub mod code {
 
 /// Names of the methods. Which level each needs is the daemon's table.
 pub mod method {
-    /// → [`Status`](super::Status); with `more`, a watch.
+    /// → [`Status`](crate::Status); with `more`, a watch.
     pub const STATUS: &str = "status";
-    /// → [`Version`](super::Version).
+    /// → [`Version`](crate::Version).
     pub const VERSION: &str = "version";
-    /// `{}` → [`State`](super::State) word in `{"state": …}`.
+    /// `{}` → [`State`](crate::State) word in `{"state": …}`.
     pub const CAPTURE_PAUSE: &str = "capture.pause";
     /// `{}` → `{"state": …}`.
     pub const CAPTURE_RESUME: &str = "capture.resume";
-    /// `{}` → [`Quality`](super::Quality).
+    /// `{}` → [`Quality`](crate::Quality).
     pub const QUALITY_GET: &str = "quality.get";
-    /// `{"scale": 0.1…1.0}` or `{"profile": NAME}` → [`Quality`](super::Quality).
+    /// `{"scale": 0.1…1.0}` or `{"profile": NAME}` → [`Quality`](crate::Quality).
     pub const QUALITY_SET: &str = "quality.set";
-    /// → [`DetailedStreamStats`](super::DetailedStreamStats), its connections left out (they come in pages).
+    /// → [`DetailedStreamStats`](crate::DetailedStreamStats), its connections left out (they come in pages).
     pub const STATS: &str = "stats";
-    /// `{"after": ID?, "limit": 1…200?}` → [`ConnectionPage`](super::ConnectionPage).
+    /// `{"after": ID?, "limit": 1…200?}` → [`ConnectionPage`](crate::ConnectionPage).
     pub const CONNECTIONS: &str = "connections";
     /// `{"id": a connection id}` → `{}`; the connection is reset.
     pub const CONNECTIONS_KICK: &str = "connections.kick";
-    /// → [`Meters`](super::Meters); with `more`, a watch (ten a second).
+    /// → [`Meters`](crate::Meters); with `more`, a watch (ten a second).
     pub const METERS: &str = "meters";
-    /// → [`DeviceList`](super::DeviceList).
+    /// → [`DeviceList`](crate::DeviceList).
     pub const DEVICES: &str = "devices";
-    /// → [`ReloadReport`](super::ReloadReport).
+    /// → [`ReloadReport`](crate::ReloadReport).
     pub const RELOAD: &str = "reload";
     /// `{"level": "error|warn|info|debug|trace"}` → `{"level": …}`.
     pub const LOG_SET: &str = "log.set";
