@@ -21,6 +21,9 @@ missing_packages() {
     if [ "$purpose" = test ]; then
         # The tests of the simulated card record from it with arecord.
         command -v arecord >/dev/null || echo alsa-utils
+        # The page is tested in a real browser, and its parts alone by node.
+        command -v chromium >/dev/null || echo chromium
+        command -v node >/dev/null || echo nodejs
     fi
 }
 

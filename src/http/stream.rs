@@ -175,6 +175,11 @@ impl StreamBody {
     }
 
     fn take_block(&mut self, packet: Packet) {
+        let newest = self.newest();
+        if matches!(packet.told, Told::Block { number, .. } if newest.is_some_and(|newest| number < newest)) {
+            // Another encoding's copy of a block that came already.
+            return;
+        }
         let Some(paced) = &mut self.paced else { return self.send_block(&packet) };
         // Of those that come before one is due, the newest is kept.
         if let Some(Packet { told: Told::Block { number, position, frames, .. }, .. }) =
