@@ -54,7 +54,8 @@ fn files_come_with_their_type_their_tag_and_their_policy() {
 
 #[test]
 fn the_client_may_resume_from_an_allowed_page() {
-    let daemon = Setup::tone().start();
+    let headers = "[http.cors]\nheaders = [\"Authorization\", \"Last-Event-ID\"]\n[capture.tone]\n";
+    let daemon = Setup::new(headers).start();
     let asking = [
         ("Origin", "http://localhost:3000"),
         ("Access-Control-Request-Method", "GET"),

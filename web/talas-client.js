@@ -227,6 +227,16 @@ export class AudioStreamClient {
     return `${this.baseUrl}/api/audio/stream${query.size ? `?${query}` : ''}`;
   }
 
+  /**
+   * Another origin must allow the header (`http.cors.headers`), and a browser does not tell a refusal
+   * from a daemon that is down: there every second attempt goes without.
+   */
+  #mayResume() {
+    const page = globalThis.location?.origin;
+    const isOwn = !page || new URL(this.baseUrl || page, page).origin === page;
+    return isOwn || this.reconnectAttempts % 2 === 1;
+  }
+
   #headers(more = {}) {
     return this.authToken ? { ...more, Authorization: `Bearer ${this.authToken}` } : more;
   }
@@ -235,7 +245,7 @@ export class AudioStreamClient {
   async #run(connection) {
     const { signal } = connection;
     const headers = this.#headers({ Accept: 'text/event-stream' });
-    if (this.#lastEventId) headers['Last-Event-ID'] = this.#lastEventId;
+    if (this.#lastEventId && this.#mayResume()) headers['Last-Event-ID'] = this.#lastEventId;
     this.#watchSilence(connection);
     const response = await fetch(this.#streamUrl(), { headers, signal, cache: 'no-store' });
     if (!response.ok) throw await RequestError.of(response);

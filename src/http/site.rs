@@ -92,9 +92,7 @@ pub fn metrics_router(site: &Arc<Site>) -> Router {
 fn cors(site: &Arc<Site>) -> CorsLayer {
     let Cors { methods, headers, credentials, .. } = site.settings.load().cors.clone();
     let methods = methods.iter().filter_map(|method| method.parse::<Method>().ok());
-    // An EventSource sends its place without asking, and so may a page that reads the stream by itself.
-    let place = HeaderName::from_static("last-event-id");
-    let headers = headers.iter().filter_map(|header| header.parse::<HeaderName>().ok()).chain([place]);
+    let headers = headers.iter().filter_map(|header| header.parse::<HeaderName>().ok());
     let origins = site.clone();
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| {
