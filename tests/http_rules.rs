@@ -287,9 +287,7 @@ fn head_is_get_without_a_body() {
 fn what_is_not_there_and_what_is_not_done_are_problems() {
     let daemon = Setup::tone().start();
     let address = daemon.address();
-    for path in
-        ["/api", "/api/audio/stream/", "//healthz", "/healthz/..", "/%2e%2e/etc/passwd", "/%00", "/?x=%zz"]
-    {
+    for path in ["/api", "/api/audio/stream/", "//healthz", "/healthz/..", "/%2e%2e/etc/passwd", "/%00"] {
         assert_problem(&daemon.get_any(path), 404, "not_found", path);
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "FROBNICATE"] {

@@ -20,11 +20,11 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::reply::{self, Problem};
 use super::settings::{Cors, Settings};
-use super::stream::{StreamBody, Transport};
+use super::stream::{self, StreamBody, Transport};
 use super::wire::Meter;
 use super::{compress, guard, metrics, page, query};
 use crate::audio::State as Programme;
-use crate::station::{LastEvent, Reset, Scale, Station};
+use crate::station::{Arrival, LastEvent, Reset, Scale, Station};
 use crate::tools::clock;
 
 /// How long a client may take for the body of a request.
@@ -146,10 +146,6 @@ async fn stream(State(site): State<Arc<Site>>, request: Request) -> Result<Respo
 fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Result<StreamBody, Problem> {
     let settings = site.settings.load();
     let station = &site.station;
-    if settings.max_streams > 0 && station.listener_count() >= settings.max_streams.into() {
-        let detail = format!("all {} streams are taken (http.max_streams)", settings.max_streams);
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail));
-    }
     let peer = request.extensions().get::<Peer>().cloned().ok_or_else(no_peer)?;
     let meter = peer.meter.clone();
     let reset = Reset::new(move || meter.kick());
@@ -160,14 +156,16 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
     };
     let user_agent =
         request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
-    let registered = station.register(peer.address.ip(), user_agent, wanted.needs_mbps(station), reset);
-    tracing::info!(
-        event = "listener_joined",
-        connection = %registered.listener.id,
-        address = %peer.address.ip(),
-        encoding = wanted.encoding.as_str(),
-        "listener joined"
-    );
+    let ip = peer.address.ip();
+    let arrival = Arrival { ip, user_agent, needs_mbps: wanted.needs_mbps(station), reset };
+    let registered = station.register(arrival, settings.max_streams).ok_or_else(|| {
+        let detail = format!("all {} streams are taken (http.max_streams)", settings.max_streams);
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
+    })?;
+    if stream::is_worth_a_line() {
+        let (connection, encoding) = (registered.listener.id, wanted.encoding.as_str());
+        tracing::info!(event = "listener_joined", %connection, address = %ip, encoding, "listener joined");
+    }
     let last =
         request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).and_then(LastEvent::parse);
     Ok(StreamBody::new(station, &wanted, last, registered, transport, settings.sse_heartbeat)?)

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,10 +27,24 @@ use crate::audio::Gap;
 use crate::error::Result;
 use crate::mux::sse;
 use crate::station::{Key, LastEvent, Packet, Registered, Station, Told, gap_event, state_event};
+use crate::tools::burst::Burst;
+use crate::tools::clock;
 use crate::tools::spread::Next;
 
 /// How long a client is told to wait before it comes back.
 const RETRY_MS: u32 = 2000;
+
+/// Whether a listener who comes or goes gets a line in the log. A crowd, or somebody who connects in a
+/// loop, becomes a sum once a second.
+pub fn is_worth_a_line() -> bool {
+    static COMING_AND_GOING: Mutex<Burst> = Mutex::new(Burst::new());
+    let now_ns = clock::mono_ns();
+    let mut burst = COMING_AND_GOING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sum) = burst.due(now_ns) {
+        tracing::info!(event = "listeners_came_and_went", count = sum.count, "listeners came and went");
+    }
+    burst.happened(1, now_ns)
+}
 
 /// How the bytes of the body reach the socket.
 #[derive(Debug, Clone)]
@@ -331,6 +345,9 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         if let Some(meter) = self.transport.meter() {
             meter.carry(None);
+        }
+        if !is_worth_a_line() {
+            return;
         }
         let info = self.registered.listener.info();
         tracing::info!(

@@ -35,6 +35,27 @@ impl std::fmt::Debug for Reset {
     }
 }
 
+/// Somebody who wants to listen.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Where from.
+    pub ip: IpAddr,
+    /// What the client calls itself.
+    pub user_agent: &'a str,
+    /// What the request should need while sound flows, in Mbit/s.
+    pub needs_mbps: f64,
+    /// Resets its connection.
+    pub reset: Reset,
+}
+
+#[cfg(test)]
+impl Arrival<'_> {
+    /// Somebody for a test.
+    pub fn test(ip: impl Into<IpAddr>, user_agent: &str) -> Arrival<'_> {
+        Arrival { ip: ip.into(), user_agent, needs_mbps: 0.0, reset: Reset::new(|| ()) }
+    }
+}
+
 /// Figures of all listeners ever.
 #[derive(Debug)]
 pub struct Totals {
@@ -246,19 +267,13 @@ pub struct Registered {
 }
 
 impl Listeners {
-    /// Puts a listener on the list.
-    pub fn register(
-        self: &Arc<Self>,
-        ip: IpAddr,
-        user_agent: &str,
-        needs_mbps: f64,
-        reset: Reset,
-    ) -> Registered {
+    /// Puts a listener on the list; `None` when there are `most` already (0 is no limit).
+    pub fn register(self: &Arc<Self>, arrival: Arrival<'_>, most: u32) -> Option<Registered> {
         let now = Timestamp::now();
         let listener = Arc::new(Listener {
             id: Uuid::now_v7(),
-            ip,
-            user_agent: printable(user_agent),
+            ip: arrival.ip,
+            user_agent: printable(arrival.user_agent),
             connected_at: now,
             last_write_ms: AtomicI64::new(now.as_millisecond()),
             frames_sent: AtomicU64::new(0),
@@ -266,14 +281,19 @@ impl Listeners {
             errors: AtomicU64::new(0),
             latency_ns: AtomicU64::new(0),
             looked_at: Mutex::new((0, 0.0)),
-            needs_mbps,
-            reset,
+            needs_mbps: arrival.needs_mbps,
+            reset: arrival.reset,
             flight: Mutex::default(),
             totals: self.totals.clone(),
         });
+        // Counted and put on the list in one step: of a crowd that comes at once no more than `most` get in.
+        let mut list = lock(&self.list);
+        if most > 0 && list.len() >= most as usize {
+            return None;
+        }
+        list.insert(listener.id, listener.clone());
         self.totals.begun.fetch_add(1, Ordering::Release);
-        lock(&self.list).insert(listener.id, listener.clone());
-        Registered { listener, all: self.clone() }
+        Some(Registered { listener, all: self.clone() })
     }
 
     /// Resets the connection of a listener. Whether there is one of this id.
@@ -318,13 +338,13 @@ mod tests {
 
     fn register(all: &Arc<Listeners>, n: u32) -> Registered {
         let user_agent = format!("{n}{}", "x".repeat(400));
-        all.register(Ipv4Addr::LOCALHOST.into(), &user_agent, 0.0, Reset::new(|| ()))
+        all.register(Arrival::test(Ipv4Addr::LOCALHOST, &user_agent), 5).expect("there is room")
     }
 
     #[test]
     fn a_block_counts_when_its_last_byte_is_on_the_socket() {
         let all = Arc::new(Listeners::default());
-        let registered = all.register(Ipv4Addr::LOCALHOST.into(), "test", 0.0, Reset::new(|| ()));
+        let registered = register(&all, 1);
         let listener = &registered.listener;
         let counts = || {
             let info = listener.info();
@@ -345,6 +365,7 @@ mod tests {
     fn pages_go_from_the_oldest_to_the_newest_and_those_who_left_are_gone() {
         let all = Arc::new(Listeners::default());
         let mut registered: Vec<_> = (0..5).map(|n| register(&all, n)).collect();
+        assert!(all.register(Arrival::test(Ipv4Addr::LOCALHOST, "6"), 5).is_none(), "no room for a sixth");
         drop(registered.remove(1));
         let first = all.page(None, 3);
         let rest = all.page(first.last().map(|l| l.id), 3);

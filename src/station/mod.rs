@@ -6,7 +6,6 @@
 
 mod controls;
 mod diagnosis;
-mod gap_lines;
 mod health;
 mod history;
 mod keeper;
@@ -34,7 +33,7 @@ use tokio::sync::watch;
 
 pub use controls::Scale;
 pub use health::Health;
-pub use listeners::{Listener, Registered, Reset};
+pub use listeners::{Arrival, Listener, Registered, Reset};
 pub use measures::{GapCount, Measures, Streams};
 pub use process::Process;
 pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
@@ -250,16 +249,9 @@ impl Station {
         self.shared.renditions.subscribe(key)
     }
 
-    /// Puts a listener on the list.
-    /// `needs_mbps` is what the request should need while sound flows; `reset` resets its connection.
-    pub fn register(
-        &self,
-        ip: std::net::IpAddr,
-        user_agent: &str,
-        needs_mbps: f64,
-        reset: Reset,
-    ) -> Registered {
-        self.shared.listeners.register(ip, user_agent, needs_mbps, reset)
+    /// Puts a listener on the list; `None` when there are `most` already (0 is no limit).
+    pub fn register(&self, arrival: Arrival<'_>, most: u32) -> Option<Registered> {
+        self.shared.listeners.register(arrival, most)
     }
 
     /// Resets the connection of a listener.

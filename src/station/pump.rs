@@ -9,13 +9,13 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 
-use super::gap_lines::GapLines;
 use super::programme::{Event, KEPT_S, Programme, Shape};
 use super::shared::Shared;
 use crate::audio::{GapReason, Payload, Quantum, State, StateMark};
 use crate::capture::Stamp;
 use crate::dsp::meter::Meter;
 use crate::error::Result;
+use crate::tools::burst::Burst;
 use crate::tools::clock;
 use crate::tools::ring::RingReader;
 use crate::tools::spread::{Limits, Log, Writer, spread_log};
@@ -37,7 +37,7 @@ pub struct Pump {
     shared: Arc<Shared>,
     meter: Meter,
     meter_frames: u64,
-    gap_lines: GapLines,
+    gap_lines: Burst,
     /// What was last marked in the log, so that a change is marked once.
     marked: Option<(State, Option<Arc<str>>)>,
 }
@@ -65,7 +65,7 @@ impl Pump {
             shared,
             meter: Meter::default(),
             meter_frames: u64::from(shape.sample_rate / METERS_PER_S),
-            gap_lines: GapLines::default(),
+            gap_lines: Burst::default(),
             marked: None,
         };
         (pump, log)
@@ -142,7 +142,7 @@ impl Pump {
             tracing::warn!(
                 event = "capture_gap",
                 source,
-                frames = sum.frames,
+                frames = sum.amount,
                 count = sum.count,
                 "sound was missing often"
             );
@@ -206,7 +206,7 @@ impl Pump {
 }
 
 /// Appends to the log, counts, and tells the journal.
-fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines: &mut GapLines) {
+fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines: &mut Burst) {
     match event {
         Event::Quantum(quantum) => {
             if let Payload::Filler { reason, .. } = quantum.payload {
@@ -222,7 +222,7 @@ fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines
             if reason != GapReason::Paused {
                 shared.note_error(format!("{}: {frames} frames lost", reason.as_str()));
             }
-            if gap_lines.ended(frames, clock::mono_ns()) {
+            if gap_lines.happened(frames, clock::mono_ns()) {
                 let (source, reason) = (shared.source_name.as_str(), reason.as_str());
                 tracing::warn!(event = "capture_gap", source, frames, reason, "sound was missing");
             }

@@ -2,7 +2,7 @@
 
 use super::super::methods::METHODS;
 use super::*;
-use crate::station::Reset;
+use crate::station::Arrival;
 use nix::unistd::Uid;
 
 /// Does something as another user. Only the thread that does it becomes that user: credentials belong
@@ -67,7 +67,7 @@ fn each_level_calls_what_the_table_says_and_nothing_else() {
     }
     let house = open(Limits::default());
     let group = operators().gid.as_raw();
-    let _listener = house.shared.station.register([192, 0, 2, 1].into(), "curl/8", 0.0, Reset::new(|| ()));
+    let _listener = house.shared.station.register(Arrival::test([192, 0, 2, 1], "curl/8"), 0);
     for (level, groups) in [("read", &[][..]), ("change", &[group][..])] {
         let mut client = as_user(54_321, 54_321, groups, || house.client());
         assert_eq!(client.hello["level"], level);

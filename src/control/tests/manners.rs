@@ -1,7 +1,7 @@
 //! What each method answers, and how a client may and may not talk.
 
 use super::*;
-use crate::station::Reset;
+use crate::station::Arrival;
 
 #[test]
 fn every_look_answers() {
@@ -19,8 +19,8 @@ fn every_look_answers() {
         client.ask("meters", &json!({}))["channels"].as_array().map(Vec::len) == Some(2)
     });
 
-    let _first = house.shared.station.register([192, 0, 2, 1].into(), "curl/8", 0.0, Reset::new(|| ()));
-    let _second = house.shared.station.register([192, 0, 2, 2].into(), "mpv", 0.0, Reset::new(|| ()));
+    let _first = house.shared.station.register(Arrival::test([192, 0, 2, 1], "curl/8"), 0);
+    let _second = house.shared.station.register(Arrival::test([192, 0, 2, 2], "mpv"), 0);
     assert_eq!(client.ask("stats", &json!({}))["connection_count"], 2);
     assert_eq!(client.ask("stats", &json!({}))["connections"], json!([]));
     let page = client.ask("connections", &json!({ "limit": 1 }));

@@ -1,31 +1,36 @@
-//! One line for each hole in the programme, as long as they are few; a storm becomes a sum once a
-//! second. No hole stays untold. Pure: time is told.
+//! One line for each event as long as they are few; a storm becomes a sum once a second. Nothing stays
+//! untold. Pure: time is told.
 
-use crate::tools::clock::NS_PER_S;
+use super::clock::NS_PER_S;
 
-/// Holes in a second that get lines of their own.
+/// Events in a second that get lines of their own.
 const FEW: u32 = 10;
 
-/// Holes that had to wait for a line.
+/// Events that had to wait for a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum {
     /// How many.
     pub count: u64,
-    /// Their lengths together.
-    pub frames: u64,
+    /// Their amounts together.
+    pub amount: u64,
 }
 
-/// Decides which holes get a line of their own.
+/// Decides which events get a line of their own.
 #[derive(Debug, Default)]
-pub struct GapLines {
+pub struct Burst {
     second_began_ns: i64,
     in_second: u32,
     waiting: Sum,
 }
 
-impl GapLines {
-    /// A hole of so many frames ended. `true` asks for a line about it.
-    pub fn ended(&mut self, frames: u64, now_ns: i64) -> bool {
+impl Burst {
+    /// Nothing has happened.
+    pub const fn new() -> Self {
+        Self { second_began_ns: 0, in_second: 0, waiting: Sum { count: 0, amount: 0 } }
+    }
+
+    /// Something of this amount happened. `true` asks for a line about it.
+    pub fn happened(&mut self, amount: u64, now_ns: i64) -> bool {
         if now_ns - self.second_began_ns >= NS_PER_S {
             self.second_began_ns = now_ns;
             self.in_second = 0;
@@ -35,7 +40,7 @@ impl GapLines {
             return true;
         }
         self.waiting.count += 1;
-        self.waiting.frames += frames;
+        self.waiting.amount += amount;
         false
     }
 
@@ -53,26 +58,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_hole_is_told_and_a_second_has_few_lines(
+        fn everything_is_told_and_a_second_has_few_lines(
             steps in prop::collection::vec((0_i64..300_000_000, 1_u64..1000), 1..400),
         ) {
-            let mut lines = GapLines::default();
+            let mut lines = Burst::default();
             let (mut now_ns, mut frames_told, mut frames_all) = (NS_PER_S, 0, 0);
             let mut told_at = Vec::new();
             for (wait_ns, frames) in steps {
                 now_ns += wait_ns;
                 if let Some(sum) = lines.due(now_ns) {
-                    frames_told += sum.frames;
+                    frames_told += sum.amount;
                     told_at.push(now_ns);
                 }
                 frames_all += frames;
-                if lines.ended(frames, now_ns) {
+                if lines.happened(frames, now_ns) {
                     frames_told += frames;
                     told_at.push(now_ns);
                 }
             }
             if let Some(sum) = lines.due(now_ns + NS_PER_S) {
-                frames_told += sum.frames;
+                frames_told += sum.amount;
             }
             prop_assert_eq!(frames_told, frames_all);
             for window in told_at.windows(2 * FEW as usize + 4) {
