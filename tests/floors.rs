@@ -170,6 +170,23 @@ fn the_deadline_loop_does_not_name_what_it_may_not_use() {
 }
 
 #[test]
+fn what_the_deadline_loop_calls_neither_locks_nor_logs_nor_allocates() {
+    for file in
+        ["capture/lane.rs", "capture/timeline.rs", "capture/drift.rs", "dsp/convert.rs", "tools/pulse.rs"]
+    {
+        let text = code(&root().join("src").join(file));
+        // The tests, and in `convert` what the encoders use, may.
+        let product =
+            text.split("#[cfg(test)]").next().and_then(|text| text.split("pub fn to_s16_le").next());
+        for word in
+            ["tokio", "tracing", "Mutex", "RwLock", "Condvar", "lock(", "vec!", "format!", "collect(", "mpsc"]
+        {
+            assert!(!product.is_some_and(|text| text.contains(word)), "{file} names {word}");
+        }
+    }
+}
+
+#[test]
 fn nothing_of_the_control_program_depends_on_the_daemon() {
     for manifest in ["ctl/Cargo.toml", "ctl/wire/Cargo.toml"] {
         let text = fs::read_to_string(root().join(manifest)).expect("readable");

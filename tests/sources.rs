@@ -5,17 +5,10 @@
 mod common;
 
 use std::fs;
-use std::fs::File;
-use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
 use common::*;
-use symphonia::core::codecs::audio::AudioDecoderOptions;
-use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::MediaSourceStream;
-use symphonia::core::meta::MetadataOptions;
 
 /// A source of files that a machine under load does not make lose anything.
 const PATIENT: &str = "[capture]\nbuffer_ms = 5000\n";
@@ -90,27 +83,10 @@ fn a_wav_file_goes_round_without_a_seam_bit_for_bit() {
     }
 }
 
-fn decoded(path: &Path) -> Vec<f32> {
-    let source = MediaSourceStream::new(Box::new(File::open(path).unwrap()), Default::default());
-    let probe = symphonia::default::get_probe();
-    let mut format =
-        probe.probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default()).unwrap();
-    let track = format.default_track(TrackType::Audio).unwrap();
-    let parameters = track.codec_params.as_ref().unwrap().audio().unwrap();
-    let options = AudioDecoderOptions::default();
-    let mut decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options).unwrap();
-    let (mut all, mut piece) = (Vec::new(), Vec::new());
-    while let Some(packet) = format.next_packet().unwrap() {
-        decoder.decode(&packet).unwrap().copy_to_vec_interleaved(&mut piece);
-        all.append(&mut piece);
-    }
-    all
-}
-
 #[test]
 fn the_demo_plays_in_real_time_and_exactly() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/talas-demo.flac");
-    let exact = decoded(&path);
+    let path = demo_path();
+    let exact = demo();
     let daemon = Setup::new(&format!("{PATIENT}[capture.file]\npath = {path:?}\n")).start();
     let mut stream = daemon.stream("?encoding=f32");
     let status = daemon.status();

@@ -11,6 +11,7 @@
 
 mod card;
 mod chromium;
+mod demo;
 mod exposition;
 mod http;
 mod sse;
@@ -31,6 +32,7 @@ use tempfile::TempDir;
 
 pub use card::*;
 pub use chromium::*;
+pub use demo::*;
 pub use exposition::*;
 pub use http::*;
 pub use sse::*;
