@@ -11,6 +11,9 @@ use crate::text::{Ink, Line, Page, Piece, SEPARATOR, plain};
 #[derive(Debug, Deserialize)]
 pub struct StateNow {
     state: State,
+    /// What the change does not do.
+    #[serde(default)]
+    warning: Option<String>,
 }
 
 /// Answer of `log.set`.
@@ -30,21 +33,28 @@ pub struct ToneNow {
 
 /// After `pause`.
 pub fn paused(now: &StateNow) -> Page {
-    vec![match now.state {
+    let line = match now.state {
         State::Paused => {
             Line::of(Piece::new(Ink::Warn, "paused")).and(plain(": no captured sound goes anywhere"))
         }
         other => Line::of(plain(format!("asked to pause; the programme is {}", other.as_str()))),
-    }]
+    };
+    with_warning(line, now)
 }
 
 /// After `resume`: an end of the pause is not yet sound.
 pub fn resumed(now: &StateNow) -> Page {
-    vec![match now.state {
+    let line = match now.state {
         State::Running => Line::of(Piece::new(Ink::Good, "running")).and(plain(": the pause has ended")),
         other => Line::of(plain("the pause has ended, but the programme is "))
             .and(Piece::new(Ink::Warn, other.as_str())),
-    }]
+    };
+    with_warning(line, now)
+}
+
+fn with_warning(line: Line, now: &StateNow) -> Page {
+    let warning = now.warning.iter().map(|warning| Line::of(Piece::new(Ink::Warn, format!("! {warning}"))));
+    std::iter::once(line).chain(warning).collect()
 }
 
 /// After `quality`, asked or set.
@@ -124,10 +134,22 @@ mod tests {
 
     #[test]
     fn resuming_does_not_promise_sound() {
-        assert_eq!(text(&resumed(&StateNow { state: State::Running })), "running: the pause has ended\n");
         assert_eq!(
-            text(&resumed(&StateNow { state: State::Absent })),
+            text(&resumed(&StateNow { state: State::Running, warning: None })),
+            "running: the pause has ended\n"
+        );
+        assert_eq!(
+            text(&resumed(&StateNow { state: State::Absent, warning: None })),
             "the pause has ended, but the programme is absent\n"
+        );
+    }
+
+    #[test]
+    fn a_pause_that_a_restart_would_end_says_so() {
+        let warning = Some("the pause will not outlive a restart".to_owned());
+        assert_eq!(
+            text(&paused(&StateNow { state: State::Paused, warning })),
+            "paused: no captured sound goes anywhere\n! the pause will not outlive a restart\n"
         );
     }
 
