@@ -28,6 +28,16 @@ Exit codes:
   5  the daemon speaks another protocol
   6  the daemon did not answer in time";
 
+/// What the keys do.
+const TOP_HELP: &str = "\
+Keys:
+  q, Ctrl-C   quit
+  ↑ ↓ PageUp PageDown Home End   choose a listener
+  k           kick the chosen listener, after a yes
+  p           pause, or end a pause, after a yes
+  s, S        sort by the next column, by the one before
+  r           sort the other way round";
+
 /// Where the shells look.
 const COMPLETIONS_HELP: &str = "\
 Where the shells look for it:
@@ -72,6 +82,9 @@ pub enum Command {
         #[command(subcommand)]
         wish: Option<ConnectionWish>,
     },
+    /// The whole terminal, live: status, meters, gaps, who listens; kick and pause by key
+    #[command(after_help = TOP_HELP)]
+    Top,
     /// Watch the running appliance, say whether all is well, and what to do where it is not
     Selftest {
         /// For how long

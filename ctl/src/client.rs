@@ -113,12 +113,17 @@ impl Client {
     }
 
     /// Asks for a snapshot and all changes that follow. From here on Ctrl-C ends the watch.
-    pub fn watch(mut self, call: &Call) -> Result<Watch> {
+    pub fn watch(self, call: &Call) -> Result<Watch> {
         let handle = self.stream.try_clone().map_err(|error| lost(&error))?;
         let interrupt = Interrupt::closing(handle).map_err(|error| lost(&error))?;
+        Ok(Watch { interrupt: Some(interrupt), ..self.follow(call)? })
+    }
+
+    /// The same for a watch among others: signals are somebody else's business.
+    pub fn follow(mut self, call: &Call) -> Result<Watch> {
         self.send(call, true)?;
         let first_due = Some(Instant::now() + self.patience);
-        Ok(Watch { client: self, interrupt, first_due, ended: false })
+        Ok(Watch { client: self, interrupt: None, first_due, ended: false })
     }
 
     fn send(&mut self, call: &Call, more: bool) -> Result<()> {
@@ -196,7 +201,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Watch {
     client: Client,
-    interrupt: Interrupt,
+    interrupt: Option<Interrupt>,
     /// When the first answer is due; later ones may take as long as nothing changes.
     first_due: Option<Instant>,
     ended: bool,
@@ -205,12 +210,12 @@ pub struct Watch {
 impl Watch {
     /// Waits for the next event, at most for `patience` where given.
     pub fn next(&mut self, patience: Option<Duration>) -> Result<Event> {
-        if self.ended || self.interrupt.came() {
+        if self.ended || self.interrupted() {
             return Ok(Event::Over);
         }
         let deadline = self.first_due.or_else(|| patience.map(|patience| Instant::now() + patience));
         match self.client.receive(deadline) {
-            _ if self.interrupt.came() => Ok(Event::Over),
+            _ if self.interrupted() => Ok(Event::Over),
             Ok(Some(received)) => {
                 self.first_due = None;
                 self.ended = !received.more;
@@ -220,6 +225,10 @@ impl Watch {
             Err(error) if error.kind() == Kind::TimedOut && self.first_due.is_none() => Ok(Event::Quiet),
             Err(error) => Err(error),
         }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(Interrupt::came)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::text::escape;
 pub enum Kind {
     /// The daemon refused or could not: read the reason.
     Failed,
+    /// Type something else; what the command line cannot know, such as whether there is a terminal.
+    Usage,
     /// No daemon there: start it, or name another socket.
     Unreachable,
     /// Ask for the right, or somebody who has it.
@@ -25,11 +27,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The exit code; the command-line parser adds 2 for wrong usage.
+    /// The exit code; the command-line parser has 2 for wrong usage as well.
     const fn exit_code(self) -> u8 {
         match self {
             Self::OutputClosed => 0,
             Self::Failed => 1,
+            Self::Usage => 2,
             Self::Unreachable => 3,
             Self::Denied => 4,
             Self::Protocol => 5,
@@ -64,6 +67,11 @@ impl Error {
     /// What can be done about it.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What happened, without what to try.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// The daemon's own refusal, as an error of ours.

@@ -61,6 +61,16 @@ pub fn bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// A rate of bytes as what a line must carry: `0 kbit/s`, `384 kbit/s`, `1.5 Mbit/s`.
+pub fn bit_rate(bytes_per_second: f64) -> String {
+    let kilobits = bytes_per_second * 8.0 / 1000.0;
+    if kilobits < 999.5 {
+        format!("{kilobits:.0} kbit/s")
+    } else {
+        format!("{:.1} Mbit/s", kilobits / 1000.0)
+    }
+}
+
 /// A count with its digits in groups of three: `1,234,567`.
 pub fn count(count: u64) -> String {
     let digits = count.to_string();
@@ -175,6 +185,9 @@ mod tests {
         assert_eq!(bytes(1000), "1.0 kB");
         assert_eq!(bytes(999_960), "1.0 MB");
         assert_eq!(bytes(u64::MAX), "18.4 EB");
+        assert_eq!(bit_rate(0.0), "0 kbit/s");
+        assert_eq!(bit_rate(48_000.0), "384 kbit/s");
+        assert_eq!(bit_rate(124_980.0), "1.0 Mbit/s");
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "gap"), "1 gap");

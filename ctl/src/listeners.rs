@@ -74,20 +74,10 @@ pub fn find(all: Vec<ConnectionInfo>, wish: &str) -> Result<ConnectionInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::listener;
 
     fn listeners(ids: &[&str]) -> Vec<ConnectionInfo> {
-        let listener = |id: &&str| ConnectionInfo {
-            id: (*id).to_owned(),
-            user_id: None,
-            ip_address: String::new(),
-            user_agent: String::new(),
-            connected_at: String::new(),
-            last_heartbeat: String::new(),
-            frames_sent: 0,
-            bytes_sent: 0,
-            errors_count: 0,
-        };
-        ids.iter().map(listener).collect()
+        ids.iter().map(|id| listener(id)).collect()
     }
 
     fn found(ids: &[&str], wish: &str) -> Result<String, String> {

@@ -20,6 +20,13 @@ mod screen;
 mod selftest;
 mod show;
 mod text;
+mod top;
+
+#[cfg(test)]
+#[path = "../tests/support/pty.rs"]
+mod pty;
+#[cfg(test)]
+mod samples;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,7 @@ use crate::screen::Screen;
 use crate::selftest;
 use crate::show::{self, View};
 use crate::text::{Ink, Page, Piece, sentence};
+use crate::top;
 
 /// A live view is redrawn this often without news, so that the durations in it go on.
 const REDRAW_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +31,7 @@ pub fn run(args: &Args) -> Result<()> {
         Command::Connections { wish: Some(ConnectionWish::Kick { id }) } => {
             kick(&mut connect()?, id, args.json, &mut screen)
         }
+        Command::Top => top::run(args, &screen),
         Command::Selftest { watched } => selftest::run(args, *watched, &mut screen),
         Command::Completions { shell } => screen.text(&completions::script(*shell)?),
     }
@@ -126,12 +128,8 @@ fn follow(
 }
 
 fn missed_notice(missed: u64, columns: Option<usize>) -> Page {
-    if missed == 0 {
-        return Page::new();
-    }
-    let changes = crate::human::counted(missed, "change");
-    let text = format!("missed {changes}: this terminal is slower than the news");
-    sentence(Piece::new(Ink::Warn, "! "), Ink::Warn, &text, columns)
+    let notice = |text: String| sentence(Piece::new(Ink::Warn, "! "), Ink::Warn, &text, columns);
+    show::missed(missed).map_or_else(Page::new, notice)
 }
 
 fn view(screen: &Stdout) -> View {

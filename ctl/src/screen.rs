@@ -46,6 +46,11 @@ impl<W: Write> Screen<W> {
         self.is_terminal
     }
 
+    /// Whether colours are wanted.
+    pub fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// Columns to lay out for; `None` where lines may be as long as they like.
     pub fn columns(&self) -> Option<usize> {
         self.columns.or_else(|| self.size().map(|(columns, _)| columns))

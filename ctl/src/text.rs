@@ -52,6 +52,16 @@ impl Piece {
         Self { text: escape(text.as_ref()), ink }
     }
 
+    /// Its characters; a terminal obeys none of them.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it means.
+    pub fn ink(&self) -> Ink {
+        self.ink
+    }
+
     fn width(&self) -> usize {
         self.text.width()
     }
@@ -77,6 +87,16 @@ impl Line {
     pub fn and(mut self, piece: Piece) -> Self {
         self.0.push(piece);
         self
+    }
+
+    /// The same line, all of it faint.
+    pub fn faint(&self) -> Self {
+        Self(self.0.iter().map(|piece| Piece { ink: Ink::Faint, ..piece.clone() }).collect())
+    }
+
+    /// Its pieces, from left to right.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.0
     }
 
     /// The line as characters, cut to `columns` where given, without a newline.

@@ -20,7 +20,7 @@ fn each_shell_gets_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let script = script(shell);
         let commands =
-            ["status", "pause", "connections", "kick", "selftest", "completions", "tone", "--socket"];
+            ["status", "pause", "connections", "kick", "selftest", "top", "completions", "tone", "--socket"];
         for command in commands {
             let word = if shell == "fish" { command.trim_start_matches("--") } else { command };
             assert!(script.contains(word), "{shell} is not told of {word}");

@@ -4,30 +4,15 @@
 
 mod support;
 
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::{Child, Command};
 use std::sync::mpsc;
 
+use support::pty::Pty;
 use support::{Daemon, FOREVER, HELLO};
 
-/// A pseudo-terminal of 60 columns and 10 rows: our end, and the program's.
-#[expect(unsafe_code, reason = "the standard library has no pseudo-terminals")]
-fn terminal() -> (File, OwnedFd) {
-    let size = libc::winsize { ws_row: 10, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
-    let (mut ours, mut theirs) = (-1, -1);
-    // SAFETY: both descriptors are written before it returns 0; name and attributes may be null.
-    let opened = unsafe {
-        libc::openpty(&raw mut ours, &raw mut theirs, std::ptr::null_mut(), std::ptr::null(), &raw const size)
-    };
-    assert_eq!(opened, 0, "a pseudo-terminal");
-    // SAFETY: both are open, and nobody else owns them.
-    unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
-}
-
 /// Starts `talasctl` on the terminal.
-fn spawn(daemon: &Daemon, terminal: OwnedFd, args: &[&str], environment: &[(&str, &str)]) -> Child {
+fn spawn(daemon: &Daemon, terminal: &Pty, args: &[&str], environment: &[(&str, &str)]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_talasctl"))
         .env_clear()
         .env("TERM", "xterm")
@@ -35,24 +20,25 @@ fn spawn(daemon: &Daemon, terminal: OwnedFd, args: &[&str], environment: &[(&str
         .arg("--socket")
         .arg(&daemon.socket)
         .args(args)
-        .stdout(terminal)
+        .stdout(terminal.theirs().try_clone().expect("another handle"))
         .spawn()
         .expect("talasctl runs")
 }
 
 /// Everything that was written until the program closed its end. The kernel reports that as an error.
-fn rest(ours: &mut File) -> String {
+fn rest(terminal: &mut Pty) -> String {
+    terminal.close_theirs();
     let mut bytes = Vec::new();
-    let _ = ours.read_to_end(&mut bytes);
+    let _ = terminal.ours.read_to_end(&mut bytes);
     // A terminal turns line feeds into CR LF.
     String::from_utf8(bytes).expect("UTF-8").replace("\r\n", "\n")
 }
 
 fn seen(args: &[&str], environment: &[(&str, &str)], result: &str) -> String {
     let daemon = Daemon::answering(&[result]);
-    let (mut ours, theirs) = terminal();
-    let mut child = spawn(&daemon, theirs, args, environment);
-    let text = rest(&mut ours);
+    let mut terminal = Pty::open(60, 10);
+    let mut child = spawn(&daemon, &terminal, args, environment);
+    let text = rest(&mut terminal);
     assert!(child.wait().expect("talasctl ends").success());
     text
 }
@@ -99,12 +85,12 @@ fn a_watch_redraws_in_place() {
         when_seen.recv_timeout(FOREVER).expect("the first page is seen");
         talk.say(&meters(1100, "-60.0").replace(r#","more":true"#, ""));
     });
-    let (mut ours, theirs) = terminal();
-    let mut child = spawn(&daemon, theirs, &["meters", "--watch"], &[("NO_COLOR", "1")]);
+    let mut terminal = Pty::open(60, 10);
+    let mut child = spawn(&daemon, &terminal, &["meters", "--watch"], &[("NO_COLOR", "1")]);
     let mut first = Vec::new();
     while !first.ends_with(b"\x1b[J") {
         let mut byte = [0];
-        ours.read_exact(&mut byte).expect("the first page");
+        terminal.ours.read_exact(&mut byte).expect("the first page");
         first.push(byte[0]);
     }
     go_on.send(()).expect("the daemon waits");
@@ -116,7 +102,7 @@ fn a_watch_redraws_in_place() {
     let first = String::from_utf8(first).expect("UTF-8").replace("\r\n", "\n");
     assert_eq!(first, page("  silence  silence"));
     // Redraws of the first page, which a slow machine may fit in between, look the same.
-    let rest = rest(&mut ours);
+    let rest = rest(&mut terminal);
     assert!(rest.ends_with(&format!("\x1b[2A\r{}\n", page("    -60.0    -60.0"))), "{rest:?}");
     assert!(child.wait().expect("talasctl ends").success());
 }

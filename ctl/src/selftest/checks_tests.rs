@@ -2,62 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use talas_wire::{
-    Capture, Disk, Gaps, Hello, Level, Listeners, Meter, Meters, PROTO, Quality, Realtime, Source,
-    SourceKind, State, Status,
-};
+use talas_wire::{Capture, Hello, Level, Meter, Meters, PROTO, Realtime, SourceKind, State};
 
 use super::{Finding, Look, Observation, Report, Verdict, checks};
+use crate::samples::status;
 use crate::show;
 
 const SECONDS: u64 = 10;
-
-fn status() -> Status {
-    Status {
-        state: State::Running,
-        reason: None,
-        since_ms: 0,
-        version: "0.1.0".to_owned(),
-        uptime_seconds: 3600,
-        addresses: Vec::new(),
-        source: Source {
-            kind: SourceKind::Alsa,
-            name: "hw:0".to_owned(),
-            state: State::Running,
-            reason: None,
-            since_ms: 0,
-        },
-        capture: Capture {
-            sample_rate: 48_000,
-            format: Some("S16_LE".to_owned()),
-            channels: 2,
-            period_frames: 256,
-            buffer_frames: 4096,
-            captured_samples: 1_000_000,
-            overruns: 0,
-            suspends: 0,
-            stalls: 0,
-            unplugs: 0,
-            lost_samples: 0,
-            ring_dropped_samples: 0,
-            filler_samples: 0,
-            nonfinite_samples: 0,
-            drift_ppm: Some(-4.31),
-            realtime: Realtime::Fifo,
-            ring_peak: 0.03,
-        },
-        gaps: Gaps { total: 0, last: None },
-        renditions: Vec::new(),
-        listeners: Listeners::default(),
-        quality: Quality { profile: "high".to_owned(), scale: 1.0 },
-        disk: Disk {
-            state_dir: "/var/lib/talas".to_owned(),
-            writable: true,
-            free_bytes: Some(12_300_000_000),
-        },
-        warnings: Vec::new(),
-    }
-}
 
 fn reading(timestamp_ms: u64, peaks: &[Option<f64>], clipped: u64) -> Meters {
     let meter = |&peak_dbfs: &Option<f64>| Meter { rms_dbfs: peak_dbfs, peak_dbfs, clipped };

@@ -14,6 +14,7 @@ pub mod status;
 use crate::args::{Question, ToneWish};
 use crate::client::Answer;
 use crate::error::Result;
+use crate::human::counted;
 use crate::text::Page;
 
 /// What a page depends on besides its object.
@@ -23,6 +24,12 @@ pub struct View {
     pub now_ms: u64,
     /// Columns to lay out for; `None` where lines may be as long as they like.
     pub columns: Option<usize>,
+}
+
+/// What a watch says when its reader is slow; `None` where nothing was missed.
+pub fn missed(changes: u64) -> Option<String> {
+    let missed = || format!("missed {}: this terminal is slower than the news", counted(changes, "change"));
+    (changes > 0).then(missed)
 }
 
 /// The page that answers this question.

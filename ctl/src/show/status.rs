@@ -47,6 +47,26 @@ pub fn page(status: &Status, view: &View) -> Page {
     page
 }
 
+/// The part for a live view: what can change from one second to the next.
+pub fn brief(status: &Status, view: &View) -> Page {
+    let mut page = headline(status, view);
+    let mut listeners = listeners(&status.listeners);
+    listeners.push(plain(format!("quality {}", status.quality.profile)));
+    let mut all = vec![
+        Row::new("reason", status.reason.iter().map(|reason| Piece::new(Ink::Warn, reason)).collect()),
+        Row::new("source", source(&status.source, status.state, view)),
+        Row::new("capture", capture(&status.capture)),
+        Row::new("lost", lost(&status.capture, &status.gaps)),
+        Row::new("listeners", listeners),
+    ];
+    all.extend(renditions(&status.renditions, view));
+    page.extend(rows(all, view.columns));
+    for warning in &status.warnings {
+        page.extend(sentence(Piece::new(Ink::Warn, "! "), Ink::Warn, warning, view.columns));
+    }
+    page
+}
+
 fn headline(status: &Status, view: &View) -> Page {
     let ink = state_ink(status.state);
     let capture = &status.capture;
@@ -144,7 +164,8 @@ fn lost(capture: &Capture, gaps: &Gaps) -> Vec<Piece> {
     facts
 }
 
-fn last_gap(gap: &LastGap, sample_rate: u32, view: &View) -> [Piece; 2] {
+/// What a gap was, and when it ended.
+pub fn last_gap(gap: &LastGap, sample_rate: u32, view: &View) -> [Piece; 2] {
     let cause = match gap.reason.as_str() {
         "overrun" => "the device's buffer ran over",
         "suspend" => "the machine slept",

@@ -6,6 +6,8 @@
 // Each test file is a crate of its own and uses what it needs.
 #![allow(dead_code)]
 
+pub mod pty;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -82,7 +84,8 @@ pub struct Talk {
 }
 
 impl Talk {
-    fn new(stream: UnixStream) -> Self {
+    /// The daemon's side of this connection.
+    pub fn new(stream: UnixStream) -> Self {
         Self { stream: BufReader::new(stream), asked: Vec::new() }
     }
 
