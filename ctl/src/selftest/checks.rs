@@ -64,7 +64,7 @@ impl Finding {
 }
 
 fn ms(duration: Duration) -> String {
-    format!("{} ms", trimmed(duration.as_secs_f64() * 1000.0, 1))
+    format!("{} ms", trimmed(duration.as_secs_f64() * 1000.0, 2))
 }
 
 fn control(seen: &Observation) -> Finding {
