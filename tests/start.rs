@@ -124,7 +124,8 @@ fn a_configuration_that_is_not_there_or_not_understood_ends_with_3() {
         ("TALAS_HTTP__MAX_STREAMS", "many"),
         ("TALAS_HTTP__LISTEN", "localhost:8080"),
         ("TALAS_CAPTURE__SAMPLE_RATE", "1"),
-        ("PROMETHEUS_PORT", "9090"),
+        ("PROMETHEUS_PORT", "none"),
+        ("REDIS_URL", "redis://localhost"),
         ("DATABASE_URL", "postgres://user:hunter2@db"),
         ("STREAM_SERVER_PORT", "99999"),
         ("MAX_CONCURRENT_STREAMS", "-1"),
@@ -143,11 +144,13 @@ fn the_founding_names_still_work() {
         ("STREAM_SERVER_HOST", "127.0.0.2"),
         ("STREAM_SERVER_PORT", "9123"),
         ("MAX_CONCURRENT_STREAMS", "9"),
+        ("PROMETHEUS_PORT", "9124"),
     ];
     let (code, printed, err) = run(dir.path(), &["--print-config"], &environment);
     assert_eq!(code, Some(0), "{err}");
     assert!(printed.contains("\nlisten = [\"127.0.0.2:9123\"]\n"), "one address then: {printed}");
     assert!(printed.contains("max_streams = 9"), "{printed}");
+    assert!(printed.contains("metrics_listen = \"127.0.0.1:9124\""), "{printed}");
     let daemon =
         Running::start(dir.path(), &[("STREAM_SERVER_PORT", "0"), ("TALAS_CAPTURE__TONE__LEVEL_DBFS", "-6")]);
     assert_eq!(request(daemon.address, "GET", "/readyz", &[], b"").status, 200);

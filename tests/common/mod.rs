@@ -82,6 +82,10 @@ impl Setup {
         command.arg("--config").arg(self.write_config());
         command.env("STATE_DIRECTORY", self.dir.path().join("state"));
         command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env("NO_COLOR", "1");
+        if !self.config.contains("buffer_ms") {
+            // A machine that stands still for a moment must not lose sound that a test counts on.
+            command.env("TALAS_CAPTURE__BUFFER_MS", "5000");
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
