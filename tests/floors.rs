@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("http", 6),
     ("control", 6),
     ("station", 5),
+    ("library", 4),
     ("capture", 3),
     ("mux", 3),
     ("dsp", 2),

@@ -28,8 +28,9 @@ fn is_what_the_code_describes() {
 fn is_all_defaults() {
     let loaded = config::load(Some(Path::new(SHIPPED)), &Environment::default()).expect("valid");
     let mut defaults = Config::default();
-    // By hand, without root, the socket is elsewhere; the file speaks of the service.
+    // By hand, without root, the socket and the library are elsewhere; the file speaks of the service.
     defaults.control.socket = "/run/talas/talasd.sock".into();
+    defaults.library.dirs = vec!["/var/lib/talas/library".into()];
     assert_eq!(loaded.config, defaults);
     assert_eq!(loaded.warnings, Vec::<String>::new());
 }

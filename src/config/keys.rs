@@ -9,12 +9,13 @@ use std::net::SocketAddr;
 use crate::access::{self, Mode};
 use crate::capture::settings::{self as capture, AlsaSettings, FileSettings, SourceSettings, ToneSettings};
 use crate::tools::journal::{self, Verbosity};
-use crate::{control, http};
+use crate::{control, http, library};
 
 use super::Config;
 use super::form::{Form, List, Real, Seconds, Switch, Whole, Word, whole};
 use super::text::{
-    ADDRESS, ADDRESS_OR_NONE, DEVICE, GROUP, HEADER, HOST, METHOD, ORIGIN, SOCKET_PATH, SOUND_FILE, Text,
+    ADDRESS, ADDRESS_OR_NONE, DEVICE, DIRECTORY, GROUP, HEADER, HOST, METHOD, ORIGIN, SOCKET_PATH,
+    SOUND_FILE, Text,
 };
 
 /// Whoever goes past the keys.
@@ -29,7 +30,7 @@ pub(super) trait Keys {
 
 /// Tables and keys that are promised and not built yet: a file written for a later version should
 /// hear that, not "unknown".
-pub(super) const NOT_BUILT: [&str; 20] = [
+pub(super) const NOT_BUILT: [&str; 21] = [
     "access.anonymous",
     "access.jwt",
     "alerts",
@@ -43,7 +44,8 @@ pub(super) const NOT_BUILT: [&str; 20] = [
     "http.chunk_bytes",
     "http.read_ahead_bytes",
     "http.tls",
-    "library",
+    "library.max_file_size",
+    "library.upload_dir",
     "live",
     "process",
     "profile",
@@ -58,6 +60,7 @@ pub(super) fn describe(keys: &mut impl Keys, config: &mut Config) {
     control(keys, &mut config.control);
     log(keys, &mut config.log);
     capture(keys, &mut config.capture);
+    library(keys, &mut config.library);
     access(keys, &mut config.access);
 }
 
@@ -270,6 +273,17 @@ fn tone_source(keys: &mut impl Keys, tone: &mut ToneSettings) {
         Real { expects: "a level in dBFS of at most 0, or -inf", judge: |level| level <= 0.0 };
     keys.key("frequency_hz", &mut tone.frequency_hz, &FREQUENCY, "Frequency of the sine.");
     keys.key("level_dbfs", &mut tone.level_dbfs, &LEVEL, "Its peak; -inf is digital silence.");
+}
+
+fn library(keys: &mut impl Keys, library: &mut library::Settings) {
+    keys.table("library", true, "The library: audio files that are served as they are.");
+    keys.key(
+        "dirs",
+        &mut library.dirs,
+        &List { each: DIRECTORY, of: "paths of directories", needs_one: false },
+        "Directories of audio files, all that is below them included; a relative one starts at the\n\
+         directory of the configuration file. Hidden files are left out, and links that lead out.",
+    );
 }
 
 fn access(keys: &mut impl Keys, access: &mut access::Settings) {

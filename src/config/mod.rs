@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::tools::{journal, paths};
-use crate::{access, capture, control, http};
+use crate::{access, capture, control, http, library};
 
 use document::Document;
 
@@ -49,6 +49,8 @@ pub struct Config {
     pub log: journal::Settings,
     /// `[capture]`
     pub capture: capture::settings::Settings,
+    /// `[library]`
+    pub library: library::Settings,
     /// `[access]`
     pub access: access::Settings,
 }

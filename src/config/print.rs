@@ -23,6 +23,9 @@ const HEAD: &str = "\
 /// the shipped file.
 const SERVICE_SOCKET: &str = "/run/talas/talasd.sock";
 
+/// And its library, where the service keeps its state.
+const SERVICE_LIBRARY: &str = "/var/lib/talas/library";
+
 /// The configuration as TOML, with comments; reading it gives the same configuration.
 pub fn print(config: &Config) -> String {
     printed(config, &Config::default())
@@ -32,6 +35,7 @@ pub fn print(config: &Config) -> String {
 pub fn sample() -> String {
     let mut config = Config::default();
     config.control.socket = SERVICE_SOCKET.into();
+    config.library.dirs = vec![SERVICE_LIBRARY.into()];
     printed(&config, &config)
 }
 

@@ -105,6 +105,14 @@ pub(super) const SOCKET_PATH: Text<PathBuf> = Text {
 pub(super) const SOUND_FILE: Text<PathBuf> =
     Text { expects: "a path", read: sound_file, write: |path| path_text(path), has_default: false };
 
+/// A directory.
+pub(super) const DIRECTORY: Text<PathBuf> = Text {
+    expects: "the path of a directory",
+    read: directory,
+    write: |path| path_text(path),
+    has_default: true,
+};
+
 fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -260,6 +268,13 @@ fn socket_path(text: &str, _: &Path) -> Result<PathBuf, String> {
 fn sound_file(text: &str, base: &Path) -> Result<PathBuf, String> {
     if text.is_empty() || text.ends_with('/') {
         return Err("expected the path of a WAV or FLAC file".to_owned());
+    }
+    Ok(base.join(text))
+}
+
+fn directory(text: &str, base: &Path) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("expected the path of a directory, such as \"/srv/music\"".to_owned());
     }
     Ok(base.join(text))
 }
