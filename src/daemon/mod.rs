@@ -23,6 +23,7 @@ use crate::config::{self, Environment, Loaded};
 use crate::control;
 use crate::error::{Context, Error, Kind, Result};
 use crate::http;
+use crate::library::Library;
 use crate::station::{self, Station};
 use crate::tools::stop::{self, Stop, StopOwner};
 use crate::tools::{journal, listen, paths};
@@ -70,8 +71,13 @@ fn run(arguments: &Arguments, environment: Environment, loaded: Loaded) -> Resul
         tracing::warn!(event = "config_warning", reason = warning, "look at the configuration");
     }
     let built = build(&loaded)?;
-    let reloader =
-        reload::Reloader::new(arguments.config.clone(), environment, loaded.config, built.http.handle());
+    let reloader = reload::Reloader::new(
+        arguments.config.clone(),
+        environment,
+        loaded.config,
+        built.http.handle(),
+        built.library.clone(),
+    );
     let running = built.spawn()?;
     let end = running.wait(reloader);
     drain::drain(running);
@@ -82,6 +88,7 @@ fn run(arguments: &Arguments, environment: Environment, loaded: Loaded) -> Resul
 struct Built {
     station: Arc<Station>,
     parts: station::Parts,
+    library: Arc<Library>,
     http: http::Door,
     control: control::Door,
     control_socket: sockets::ControlSocket,
@@ -98,7 +105,9 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let listeners = sockets::http(inherited.http, &config.http.listen)?;
     let metrics_listener = config.http.metrics_listen.map(listen::bind_tcp).transpose()?;
     let (station, parts) = Station::build(&config.capture, &paths::state_dir(), warnings.clone())?;
-    let http = http::Door::new(listeners, metrics_listener, config.http.clone(), station.clone())?;
+    let library = Arc::new(Library::new(config.library.clone()));
+    let http =
+        http::Door::new(listeners, metrics_listener, config.http.clone(), station.clone(), library.clone())?;
     crate::access::judge(config.access, "http.listen", http.bound())?;
     crate::access::judge(config.access, "http.metrics_listen", http.metrics_bound().as_slice())?;
     let (control_listener, control_socket) = sockets::control(inherited.control, &config.control.socket)?;
@@ -108,7 +117,7 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let workers = workers.context(|| "cannot start the worker threads".to_owned())?;
     let admin = Builder::new_current_thread().enable_all().build();
     let admin = admin.context(|| "cannot start the admin runtime".to_owned())?;
-    Ok(Built { station, parts, http, control, control_socket, orders, workers, admin })
+    Ok(Built { station, parts, library, http, control, control_socket, orders, workers, admin })
 }
 
 /// A running daemon.
@@ -130,7 +139,7 @@ struct Running {
 
 impl Built {
     fn spawn(self) -> Result<Running> {
-        let Self { station, parts, http, control, control_socket, orders, workers, admin } = self;
+        let Self { station, parts, http, control, control_socket, orders, workers, admin, .. } = self;
         let (doors, doors_stop): (StopOwner, Stop) = stop::pair()?;
         let (pipeline, pipeline_stop) = stop::pair()?;
         let urls: Vec<String> = http.bound().iter().map(|address| format!("http://{address}")).collect();

@@ -1,6 +1,7 @@
 //! Reading the configuration again while running: what can change live does, the rest is told.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use talas_wire::ReloadReport;
 
@@ -8,16 +9,18 @@ use super::notify;
 use crate::config::{self, Config, Environment};
 use crate::error::Result;
 use crate::http;
+use crate::library::Library;
 use crate::tools::journal;
 
 /// Keys whose new value comes into force at once; every other one needs a restart.
-const LIVE: [&str; 7] = [
+const LIVE: [&str; 8] = [
     "http.hosts",
     "http.cors.origins",
     "http.sse_heartbeat_s",
     "http.stale_after_s",
     "http.max_json_mb",
     "http.max_streams",
+    "library.dirs",
     "log.level",
 ];
 
@@ -27,12 +30,19 @@ pub struct Reloader {
     environment: Environment,
     current: Config,
     http: http::Handle,
+    library: Arc<Library>,
 }
 
 impl Reloader {
     /// For a daemon that runs with `current`.
-    pub fn new(file: Option<PathBuf>, environment: Environment, current: Config, http: http::Handle) -> Self {
-        Self { file, environment, current, http }
+    pub fn new(
+        file: Option<PathBuf>,
+        environment: Environment,
+        current: Config,
+        http: http::Handle,
+        library: Arc<Library>,
+    ) -> Self {
+        Self { file, environment, current, http, library }
     }
 
     /// Reads the configuration again and puts into force what can be. `status` is what systemd goes on
@@ -77,8 +87,10 @@ impl Reloader {
             journal::set_level(new.log.level);
         }
         self.http.apply(new.http.clone());
+        self.library.apply(new.library.clone());
         // What needs a restart stays as it is, so that the next reload tells of it again.
         self.current.log = new.log;
+        self.current.library = new.library;
         let http::Settings { listen, metrics_listen, cors, .. } = &self.current.http;
         let cors = http::settings::Cors { origins: new.http.cors.origins.clone(), ..cors.clone() };
         self.current.http =

@@ -11,6 +11,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -23,6 +25,7 @@ use super::settings::Settings;
 use super::site::{Peer, Site, metrics_router, router};
 use super::wire::{Meter, Wire};
 use crate::error::{Context, Result};
+use crate::library::Library;
 use crate::station::Station;
 use crate::tools::clock;
 use crate::tools::listen::accept_tcp;
@@ -94,11 +97,12 @@ impl Door {
         metrics_listener: Option<StdTcpListener>,
         settings: Settings,
         station: Arc<Station>,
+        library: Arc<Library>,
     ) -> Result<Self> {
         let bound: std::io::Result<Vec<SocketAddr>> =
             listeners.iter().map(StdTcpListener::local_addr).collect();
         let bound = bound.context(|| "an HTTP listener has no address".to_owned())?;
-        let site = Arc::new(Site { station, settings: ArcSwap::from_pointee(settings), bound });
+        let site = Arc::new(Site { station, library, settings: ArcSwap::from_pointee(settings), bound });
         Ok(Self { listeners, metrics_listener, site })
     }
 
@@ -205,7 +209,13 @@ async fn converse(
         async move {
             let response = response.await;
             // The answer's body goes on beyond this; it holds its own mark.
-            response.map(|response| response.map(|body| Counted::new(body, in_flight)))
+            response.map(|mut response| {
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    // The length would be that of the body which is not sent; the router says 0.
+                    response.headers_mut().remove(CONTENT_LENGTH);
+                }
+                response.map(|body| Counted::new(body, in_flight))
+            })
         }
     });
     let builder = builder();

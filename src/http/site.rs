@@ -11,7 +11,9 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, USER_AGENT,
+};
 use http::{HeaderValue, Method, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
@@ -22,8 +24,9 @@ use super::reply::{self, Problem};
 use super::settings::{Cors, Settings};
 use super::stream::{self, StreamBody, Transport};
 use super::wire::Meter;
-use super::{compress, guard, metrics, page, query};
+use super::{compress, files, guard, metrics, page, query, tracks};
 use crate::audio::State as Programme;
+use crate::library::Library;
 use crate::station::{Arrival, LastEvent, Reset, Scale, Station};
 use crate::tools::clock;
 
@@ -37,6 +40,8 @@ const HANGS_AFTER_NS: i64 = 10 * clock::NS_PER_S;
 pub struct Site {
     /// The pipeline.
     pub station: Arc<Station>,
+    /// The files that are served.
+    pub library: Arc<Library>,
     /// `[http]`; replaced by a reload.
     pub settings: ArcSwap<Settings>,
     /// The addresses really listened on.
@@ -61,6 +66,8 @@ pub fn router(site: &Arc<Site>) -> Router {
         .route("/api/audio/stats", get(stats))
         .route("/api/audio/control", post(control))
         .route("/api/audio/debug/connections", get(debug_connections))
+        .route("/tracks", get(tracks::list))
+        .route("/stream/{id}", get(files::stream))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .merge(metrics)
@@ -101,6 +108,8 @@ fn cors(site: &Arc<Site>) -> CorsLayer {
         .allow_methods(AllowMethods::list(methods))
         .allow_headers(AllowHeaders::list(headers))
         .allow_credentials(credentials)
+        // What a page needs to know of a range.
+        .expose_headers([ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG])
 }
 
 async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {

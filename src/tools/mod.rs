@@ -2,6 +2,7 @@
 
 pub mod atomic_file;
 pub mod backoff;
+pub mod buffers;
 pub mod burst;
 pub mod clock;
 pub mod contain;

@@ -14,6 +14,7 @@ mod chromium;
 mod demo;
 mod exposition;
 mod http;
+mod shop;
 mod sse;
 
 use std::fs;
@@ -35,6 +36,7 @@ pub use chromium::*;
 pub use demo::*;
 pub use exposition::*;
 pub use http::*;
+pub use shop::*;
 pub use sse::*;
 
 /// Longest time anything in a test may take. Not a target: a bound for a machine under load.

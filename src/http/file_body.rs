@@ -1,0 +1,199 @@
+//! The body of an answer that is bytes of a file, with text between them where there are several ranges.
+//!
+//! What the page cache holds is read at once, without a thread: `preadv2(RWF_NOWAIT)` gives what is
+//! there and never waits for a disk. The rest is read on a blocking thread. Nothing is mapped: a mapped
+//! file that shrinks ends the process by SIGBUS.
+//!
+//! After every read the file is asked whether it is still the one that the head of the answer
+//! described. If not, the body fails, and with it the connection: a length that was promised and is not met
+//! is how HTTP says that an answer is broken. A file that has only grown is the same as far as was
+//! promised.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::task::JoinHandle;
+
+use crate::tools::buffers::{Lease, Pool};
+
+/// Buffers of all answers.
+static BUFFERS: Pool = Pool::new(READ_BYTES, KEPT_BUFFERS);
+/// Bytes read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// Buffers kept for the next answers: 2 MiB.
+const KEPT_BUFFERS: usize = 32;
+
+/// A piece of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes as they are.
+    Text(Bytes),
+    /// Bytes of the file.
+    Span(Range<u64>),
+}
+
+impl Piece {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Span(span) => span.end.saturating_sub(span.start),
+        }
+    }
+}
+
+/// What a file must still be while it is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promise {
+    /// Its size in bytes; it may grow.
+    pub size: u64,
+    /// Its time of modification: seconds and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+impl Promise {
+    /// What keeps a file from being what was promised.
+    fn broken_by(&self, file: &File) -> io::Result<()> {
+        let now = file.metadata()?;
+        let reason = if now.nlink() == 0 {
+            "the file was replaced or deleted while it was served"
+        } else if now.size() < self.size {
+            "the file was truncated while it was served"
+        } else if now.size() == self.size && (now.mtime(), now.mtime_nsec()) != self.modified {
+            "the file was written to while it was served"
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::other(reason))
+    }
+}
+
+/// The body.
+#[derive(Debug)]
+pub struct FileBody {
+    file: Arc<File>,
+    promise: Promise,
+    /// The pieces to come; the front one from where reading is.
+    pieces: VecDeque<Piece>,
+    /// Bytes to come.
+    left: u64,
+    /// A read that waits for a disk.
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl FileBody {
+    /// A body of these pieces of a file.
+    pub fn new(file: File, promise: Promise, pieces: impl Into<VecDeque<Piece>>) -> Self {
+        let pieces = pieces.into();
+        let left = pieces.iter().map(Piece::length).sum();
+        Self { file: Arc::new(file), promise, pieces, left, reading: None }
+    }
+
+    /// Bytes to come.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        while self.pieces.front().is_some_and(|piece| piece.length() == 0) {
+            self.pieces.pop_front();
+        }
+        let span = match self.pieces.pop_front() {
+            None => return Poll::Ready(None),
+            Some(Piece::Text(text)) => return Poll::Ready(Some(Ok(text))),
+            Some(Piece::Span(span)) => span,
+        };
+        let read = self.poll_read(&span, cx);
+        let taken = match &read {
+            Poll::Ready(Ok(bytes)) => bytes.len() as u64,
+            _ => 0,
+        };
+        self.pieces.push_front(Piece::Span(span.start + taken..span.end));
+        read.map(Some)
+    }
+
+    /// The next bytes of a span, as many as fit into a buffer or as are at hand.
+    fn poll_read(&mut self, span: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if self.reading.is_none() {
+            let mut lease = BUFFERS.lease();
+            let length = usize::try_from(span.end - span.start).unwrap_or(usize::MAX).min(BUFFERS.size());
+            match read_cached(&self.file, &mut lease.space()[..length], span.start)? {
+                Some(read) => return Poll::Ready(self.checked(lease, read)),
+                None => self.reading = Some(read_on_a_thread(self.file.clone(), lease, length, span.start)),
+            }
+        }
+        let Some(reading) = &mut self.reading else { return Poll::Pending };
+        let read = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        let bytes = read.map_err(io::Error::other)??;
+        self.promise.broken_by(&self.file)?;
+        Poll::Ready(Ok(bytes))
+    }
+
+    fn checked(&self, lease: Lease, read: usize) -> io::Result<Bytes> {
+        self.promise.broken_by(&self.file)?;
+        Ok(lease.into_bytes(read))
+    }
+}
+
+/// Reads what the page cache has of a place: nothing beyond the end is an error, `None` says that a disk
+/// would have to be waited for.
+fn read_cached(file: &File, space: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+    match preadv2(file, &mut [IoSliceMut::new(space)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(0) => Err(ended()),
+        Ok(read) => Ok(Some(read)),
+        // Also on file systems that cannot tell.
+        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_on_a_thread(
+    file: Arc<File>,
+    mut lease: Lease,
+    length: usize,
+    offset: u64,
+) -> JoinHandle<io::Result<Bytes>> {
+    tokio::task::spawn_blocking(move || match file.read_at(&mut lease.space()[..length], offset)? {
+        0 => Err(ended()),
+        read => Ok(lease.into_bytes(read)),
+    })
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the file was truncated while it was served")
+}
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        let piece = ready!(this.poll_piece(cx));
+        match &piece {
+            Some(Ok(bytes)) => this.left = this.left.saturating_sub(bytes.len() as u64),
+            Some(Err(error)) => {
+                tracing::debug!(event = "file_broken", reason = %error, "an answer ends before its time");
+            }
+            None => {}
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
