@@ -1,8 +1,9 @@
 //! The body of an answer that is bytes of a file, with text between them where there are several ranges.
 //!
-//! What the page cache holds is read at once, without a thread: `preadv2(RWF_NOWAIT)` gives what is
-//! there and never waits for a disk. The rest is read on a blocking thread. Nothing is mapped: a mapped
-//! file that shrinks ends the process by SIGBUS.
+//! Long spans do not come by here where the connection has a way past this process, see `passage`. Of
+//! the others, what the page cache holds is read at once, without a thread: `preadv2(RWF_NOWAIT)` gives
+//! what is there and never waits for a disk. The rest is read on a blocking thread. Nothing is mapped: a
+//! mapped file that shrinks ends the process by SIGBUS.
 //!
 //! After every read the file is asked whether it is still the one that the head of the answer
 //! described. If not, the body fails, and with it the connection: a length that was promised and is not met
@@ -11,19 +12,22 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
+use super::passage;
+use super::promise::Promise;
+use super::wire::Meter;
 use crate::tools::buffers::{Lease, Pool};
+use crate::tools::page_cache;
 
 /// Buffers of all answers.
 static BUFFERS: Pool = Pool::new(READ_BYTES, KEPT_BUFFERS);
@@ -31,6 +35,9 @@ static BUFFERS: Pool = Pool::new(READ_BYTES, KEPT_BUFFERS);
 const READ_BYTES: usize = 64 * 1024;
 /// Buffers kept for the next answers: 2 MiB.
 const KEPT_BUFFERS: usize = 32;
+
+/// Spans of so many bytes go past this process. Below, two copies cost less than the asking.
+const PASSAGE_LEAST_BYTES: u64 = 32 * 1024;
 
 /// A piece of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,32 +57,6 @@ impl Piece {
     }
 }
 
-/// What a file must still be while it is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Promise {
-    /// Its size in bytes; it may grow.
-    pub size: u64,
-    /// Its time of modification: seconds and nanoseconds.
-    pub modified: (i64, i64),
-}
-
-impl Promise {
-    /// What keeps a file from being what was promised.
-    fn broken_by(&self, file: &File) -> io::Result<()> {
-        let now = file.metadata()?;
-        let reason = if now.nlink() == 0 {
-            "the file was replaced or deleted while it was served"
-        } else if now.size() < self.size {
-            "the file was truncated while it was served"
-        } else if now.size() == self.size && (now.mtime(), now.mtime_nsec()) != self.modified {
-            "the file was written to while it was served"
-        } else {
-            return Ok(());
-        };
-        Err(io::Error::other(reason))
-    }
-}
-
 /// The body.
 #[derive(Debug)]
 pub struct FileBody {
@@ -87,14 +68,21 @@ pub struct FileBody {
     left: u64,
     /// A read that waits for a disk.
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    /// The way past this process, where the connection has it.
+    passage: Option<Arc<Meter>>,
 }
 
 impl FileBody {
     /// A body of these pieces of a file.
-    pub fn new(file: File, promise: Promise, pieces: impl Into<VecDeque<Piece>>) -> Self {
-        let pieces = pieces.into();
+    pub fn new(
+        file: Arc<File>,
+        promise: Promise,
+        pieces: VecDeque<Piece>,
+        connection: Option<Arc<Meter>>,
+    ) -> Self {
         let left = pieces.iter().map(Piece::length).sum();
-        Self { file: Arc::new(file), promise, pieces, left, reading: None }
+        let passage = connection.filter(|_| passage::is_open());
+        Self { file, promise, pieces, left, reading: None, passage }
     }
 
     /// Bytes to come.
@@ -111,7 +99,13 @@ impl FileBody {
             Some(Piece::Text(text)) => return Poll::Ready(Some(Ok(text))),
             Some(Piece::Span(span)) => span,
         };
-        let read = self.poll_read(&span, cx);
+        let read = match self.large(&span) {
+            Some(connection) => {
+                let length = span.end - span.start;
+                Poll::Ready(Ok(connection.passage().send(&self.file, self.promise, span.start, length)))
+            }
+            None => self.poll_read(&span, cx),
+        };
         let taken = match &read {
             Poll::Ready(Ok(bytes)) => bytes.len() as u64,
             _ => 0,
@@ -120,12 +114,18 @@ impl FileBody {
         read.map(Some)
     }
 
+    /// The connection, for a span that is worth the passage.
+    fn large(&self, span: &Range<u64>) -> Option<&Arc<Meter>> {
+        self.passage.as_ref().filter(|_| span.end - span.start >= PASSAGE_LEAST_BYTES)
+    }
+
     /// The next bytes of a span, as many as fit into a buffer or as are at hand.
     fn poll_read(&mut self, span: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if self.reading.is_none() {
             let mut lease = BUFFERS.lease();
             let length = usize::try_from(span.end - span.start).unwrap_or(usize::MAX).min(BUFFERS.size());
-            match read_cached(&self.file, &mut lease.space()[..length], span.start)? {
+            match page_cache::read(&self.file, &mut lease.space()[..length], span.start)? {
+                Some(0) => return Poll::Ready(Err(Promise::cut())),
                 Some(read) => return Poll::Ready(self.checked(lease, read)),
                 None => self.reading = Some(read_on_a_thread(self.file.clone(), lease, length, span.start)),
             }
@@ -134,25 +134,13 @@ impl FileBody {
         let read = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
         let bytes = read.map_err(io::Error::other)??;
-        self.promise.broken_by(&self.file)?;
+        self.promise.check(&self.file)?;
         Poll::Ready(Ok(bytes))
     }
 
     fn checked(&self, lease: Lease, read: usize) -> io::Result<Bytes> {
-        self.promise.broken_by(&self.file)?;
+        self.promise.check(&self.file)?;
         Ok(lease.into_bytes(read))
-    }
-}
-
-/// Reads what the page cache has of a place: nothing beyond the end is an error, `None` says that a disk
-/// would have to be waited for.
-fn read_cached(file: &File, space: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
-    match preadv2(file, &mut [IoSliceMut::new(space)], offset, ReadWriteFlags::NOWAIT) {
-        Ok(0) => Err(ended()),
-        Ok(read) => Ok(Some(read)),
-        // Also on file systems that cannot tell.
-        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -163,13 +151,9 @@ fn read_on_a_thread(
     offset: u64,
 ) -> JoinHandle<io::Result<Bytes>> {
     tokio::task::spawn_blocking(move || match file.read_at(&mut lease.space()[..length], offset)? {
-        0 => Err(ended()),
+        0 => Err(Promise::cut()),
         read => Ok(lease.into_bytes(read)),
     })
-}
-
-fn ended() -> io::Error {
-    io::Error::other("the file was truncated while it was served")
 }
 
 impl Body for FileBody {

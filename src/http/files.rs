@@ -20,11 +20,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use super::file_body::{FileBody, Piece, Promise};
+use super::file_body::{FileBody, Piece};
+use super::promise::Promise;
 use super::range::{self, Selection};
 use super::reply::Problem;
-use super::site::Site;
+use super::site::{Peer, Site};
 use super::validators::{Validators, Verdict, Version};
+use super::wire::Meter;
 use crate::library::{Opened, Track, TrackId};
 
 /// Where the tracks are.
@@ -51,13 +53,14 @@ pub async fn stream(State(site): State<Arc<Site>>, request: Request) -> Result<R
     let id = request.uri().path().strip_prefix(PREFIX).and_then(|id| id.parse::<TrackId>().ok());
     let id = id.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such track"))?;
     let (track, opened) = site.library.open(id).await?;
-    Ok(answer(&track, opened, request.method(), request.headers(), SystemTime::now()))
+    Ok(answer(&track, opened, &request, SystemTime::now()))
 }
 
-fn answer(track: &Track, opened: Opened, method: &Method, headers: &HeaderMap, now: SystemTime) -> Response {
+fn answer(track: &Track, opened: Opened, request: &Request, now: SystemTime) -> Response {
+    let headers = request.headers();
     let version = version(&opened);
     let validators = Validators::new(&version, now);
-    let ranges = match validators.judge(method, headers) {
+    let ranges = match validators.judge(request.method(), headers) {
         Verdict::Answer { ranges } => ranges,
         Verdict::NotModified => {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
@@ -74,7 +77,7 @@ fn answer(track: &Track, opened: Opened, method: &Method, headers: &HeaderMap, n
         Some(header) => range::select(header, version.size),
         None => Selection::Whole,
     };
-    let mut response = select(track, opened, method, version.size, selection);
+    let mut response = select(track, opened, request, version.size, selection);
     let status = response.status();
     let headers = response.headers_mut();
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -124,7 +127,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
     }
 }
 
-fn select(track: &Track, opened: Opened, method: &Method, size: u64, selection: Selection) -> Response {
+fn select(track: &Track, opened: Opened, request: &Request, size: u64, selection: Selection) -> Response {
     let (status, content_type, pieces, content_range) = match selection {
         Selection::Unsatisfiable => return unsatisfiable(size),
         Selection::Whole => (StatusCode::OK, None, VecDeque::from([Piece::Span(0..size)]), None),
@@ -139,10 +142,10 @@ fn select(track: &Track, opened: Opened, method: &Method, size: u64, selection: 
             (StatusCode::PARTIAL_CONTENT, Some(content_type), pieces, None)
         }
     };
-    let promise = Promise { size, modified: (opened.stat.st_mtime, nanoseconds(opened.stat.st_mtime_nsec)) };
-    let body = FileBody::new(opened.file, promise, pieces);
+    let promise = Promise::new(size, (opened.stat.st_mtime, nanoseconds(opened.stat.st_mtime_nsec)));
+    let body = FileBody::new(opened.file, promise, pieces, connection(request));
     let length = body.left();
-    let body = if *method == Method::HEAD { Body::empty() } else { Body::new(body) };
+    let body = if *request.method() == Method::HEAD { Body::empty() } else { Body::new(body) };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -158,6 +161,12 @@ fn select(track: &Track, opened: Opened, method: &Method, size: u64, selection: 
     }
     set(headers, CONTENT_DISPOSITION, disposition(&track.name()));
     response
+}
+
+/// The connection, where this answer has it to itself: HTTP/2 would cut and interleave what it writes.
+fn connection(request: &Request) -> Option<Arc<Meter>> {
+    let is_alone = request.version() <= http::Version::HTTP_11;
+    request.extensions().get::<Peer>().filter(|_| is_alone).map(|peer| peer.meter.clone())
 }
 
 fn nanoseconds(ns: impl TryInto<i64>) -> i64 {

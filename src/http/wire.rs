@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::passage::{Passage, Sender, is_stand_in};
 use crate::station::Listener;
 use crate::tools::clock;
 
@@ -35,6 +36,8 @@ pub struct Meter {
     kicked: Notify,
     /// The live stream that this connection carries. Never contended: the connection's own task alone uses it.
     listener: Mutex<Option<Arc<Listener>>>,
+    /// Bytes of files on their way to this connection.
+    passage: Passage,
 }
 
 impl Meter {
@@ -48,6 +51,7 @@ impl Meter {
             in_flight: AtomicU64::new(0),
             kicked: Notify::new(),
             listener: Mutex::new(None),
+            passage: Passage::default(),
         }
     }
 
@@ -64,6 +68,11 @@ impl Meter {
     /// Resolves when it is.
     pub async fn kicked(&self) {
         self.kicked.notified().await;
+    }
+
+    /// The way of files past this process.
+    pub fn passage(&self) -> &Passage {
+        &self.passage
     }
 
     /// A request was read; what is returned ends with its answer.
@@ -138,6 +147,7 @@ impl Drop for InFlight {
 pub struct Wire {
     stream: TcpStream,
     meter: Arc<Meter>,
+    sender: Sender,
 }
 
 impl Wire {
@@ -150,7 +160,7 @@ impl Wire {
         let _ = socket.set_tcp_notsent_lowat(NOTSENT_LOWAT);
         let _ = socket.set_tcp_user_timeout(Some(vanished_after));
         let meter = Arc::new(Meter::new());
-        (Self { stream, meter: meter.clone() }, meter)
+        (Self { stream, meter: meter.clone(), sender: Sender::default() }, meter)
     }
 
     /// From here on closing means a reset: what the kernel still holds is thrown away.
@@ -168,6 +178,20 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// Writes memory, or the files that stand-ins mean.
+    fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match bufs.iter().position(|buf| is_stand_in(buf)) {
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            Some(first) if bufs[..first].iter().all(|buf| buf.is_empty()) => {
+                self.sender.poll_send(&self.meter.passage, &self.stream, bufs[first].len(), cx)
+            }
+            // In packets of their own: corked onto a file, they make its last bytes wait for a second packet.
+            Some(first) => Pin::new(&mut self.stream).poll_write_vectored(cx, &bufs[..first]),
+        }
+    }
+}
+
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -180,7 +204,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
+        let result = this.poll_send(cx, &[IoSlice::new(buf)]);
         this.meter.note_write(&result);
         result
     }
@@ -191,7 +215,7 @@ impl AsyncWrite for Wire {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        let result = this.poll_send(cx, bufs);
         this.meter.note_write(&result);
         result
     }

@@ -4,6 +4,7 @@
 //! never comes from outside: an id is looked up in the listing, and the kernel holds the way from there
 //! beneath the directory (see `root`). Not in here: tags, durations, covers, a database.
 
+mod kept;
 mod root;
 mod scan;
 mod settings;
@@ -24,6 +25,7 @@ pub use settings::Settings;
 pub use track::{NoTrackId, Track, TrackId};
 
 use crate::error::{Error, Kind, Result};
+use kept::KeptFiles;
 use scan::Walk;
 
 /// How long a listing is taken for true at least.
@@ -38,6 +40,7 @@ pub struct Library {
     listing: ArcSwap<Listing>,
     /// Held while walking: whoever asks meanwhile waits for that walk instead of starting another.
     walking: Mutex<()>,
+    kept: Arc<KeptFiles>,
 }
 
 /// All tracks at a moment.
@@ -68,6 +71,7 @@ impl Library {
             settings: ArcSwap::new(settings),
             listing: ArcSwap::from_pointee(none),
             walking: Mutex::new(()),
+            kept: Arc::default(),
         }
     }
 
@@ -110,9 +114,18 @@ impl Library {
     /// [`Kind::NotFound`] where there is none, [`Kind::Denied`] where the daemon may not read it,
     /// [`Kind::Unavailable`] where it is out of descriptors.
     pub async fn open(self: &Arc<Self>, id: TrackId) -> Result<(Arc<Track>, Opened)> {
+        let settings = self.settings.load_full();
+        if let Some(found) = self.kept.find(id, &settings) {
+            return Ok(found);
+        }
+        let (track, opened) = self.find(id, &settings).await?;
+        self.kept.keep(&track, &opened, &settings);
+        Ok((track, opened))
+    }
+
+    async fn find(self: &Arc<Self>, id: TrackId, settings: &Arc<Settings>) -> Result<(Arc<Track>, Opened)> {
         let known = self.listing.load_full();
-        let is_current = Arc::ptr_eq(&known.of, &self.settings.load());
-        if let Some(track) = known.by_id.get(&id).filter(|_| is_current) {
+        if let Some(track) = known.by_id.get(&id).filter(|_| Arc::ptr_eq(&known.of, settings)) {
             match open(track).await {
                 Err(error) if error.kind() == Kind::NotFound => {}
                 opened => return opened.map(|opened| (track.clone(), opened)),

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 
@@ -20,12 +21,20 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGIC
 pub(super) struct Root(OwnedFd);
 
 /// A file opened for reading.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Opened {
-    /// The file; a regular one.
-    pub file: File,
+    /// The file; a regular one. Others may read it too: it has no position of its own.
+    pub file: Arc<File>,
     /// Its metadata at that moment.
     pub stat: Stat,
+}
+
+impl Opened {
+    /// The file with its metadata of now; `None` once its last name is gone.
+    pub(super) fn renewed(&self) -> Option<Self> {
+        let stat = fstat(&*self.file).ok().filter(|stat| stat.st_nlink > 0)?;
+        Some(Self { file: self.file.clone(), stat })
+    }
 }
 
 impl Root {
@@ -55,7 +64,7 @@ impl Root {
     fn open_file(&self, path: &Path, resolve: ResolveFlags) -> io::Result<Opened> {
         let fd = openat2(&self.0, path, READ, Mode::empty(), BENEATH | resolve)?;
         let stat = regular(fstat(&fd)?)?;
-        Ok(Opened { file: File::from(fd), stat })
+        Ok(Opened { file: Arc::new(File::from(fd)), stat })
     }
 }
 

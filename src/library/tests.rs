@@ -86,10 +86,12 @@ async fn a_new_file_is_found_and_a_moved_one_is_not() {
     let id = library.listing().await.tracks[0].id;
     assert_eq!(library.open(id).await.expect("opened").0.name(), "a.mp3");
     fs::rename(dir.path().join("a.mp3"), dir.path().join("b.mp3")).expect("renamed");
-    assert_eq!(library.open(id).await.expect_err("gone").kind(), Kind::NotFound);
+    let unknown = TrackId::new(dir.path(), Path::new("c.mp3"));
+    assert_eq!(library.open(unknown).await.expect_err("none").kind(), Kind::NotFound);
     let new = TrackId::new(dir.path(), Path::new("b.mp3"));
     assert_eq!(library.open(new).await.expect_err("within the cache's time").kind(), Kind::NotFound);
     tokio::time::sleep(FRESH).await;
+    assert_eq!(library.open(id).await.expect_err("gone").kind(), Kind::NotFound);
     assert_eq!(library.open(new).await.expect("opened").0.name(), "b.mp3");
 }
 
