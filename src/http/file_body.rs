@@ -36,7 +36,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// Buffers kept for the next answers: 2 MiB.
 const KEPT_BUFFERS: usize = 32;
 
-/// Spans of so many bytes go past this process. Below, two copies cost less than the asking.
+/// Spans of so many bytes go past this process: at 64 KiB and above that was measured to cost less than two
+/// copies; where below it the two meet was not.
 const PASSAGE_LEAST_BYTES: u64 = 32 * 1024;
 
 /// A piece of a body.

@@ -16,7 +16,7 @@ use super::track::{Track, TrackId, media_type};
 
 /// Directories within directories.
 const MOST_DEPTH: usize = 16;
-/// Tracks of the whole library: some 25 MB of listing.
+/// Tracks of the whole library: what bounds the memory of a listing.
 pub const MOST_TRACKS: usize = 100_000;
 /// Entries of directories that one walk looks at.
 const MOST_ENTRIES: usize = 1_000_000;
