@@ -21,9 +21,11 @@ test: ## Build everything, run every test, then lint; needs no sound card
 lint: ## Check format, clippy, documentation and scripts
 	@scripts/lint.sh
 
-bench: ## Run the micro-benchmarks; ARGS="encode" picks some by name
+bench: ## Measure the parts, and beside nginx the whole; ARGS="encode" picks parts by name
 	@scripts/setup.sh run
 	cargo bench --bench frames --bench capture --bench spread -- $(ARGS)
+	@scripts/bench-fanout.sh
+	@scripts/bench-ranges.sh
 
 docs: ## Build the documentation of the code and check the links of the rest
 	@scripts/docs.sh
