@@ -48,10 +48,8 @@ enum Turn {
     Silent,
     /// So many frames can be read; the time belongs to that count.
     Ready { available: u64, mono_ns: i64 },
-    /// The device's buffer ran over.
-    Overrun,
-    /// The device was suspended.
-    Suspended,
+    /// The device stopped by itself: its buffer ran over, or it was suspended.
+    Interrupted(GapReason),
     /// The device is gone.
     Gone(i32),
 }
@@ -72,17 +70,9 @@ impl Worker<'_> {
                 Turn::Stop => return End::Stopped,
                 Turn::Silent => return End::Stalled,
                 Turn::Gone(errno) => return End::Gone(errno),
-                Turn::Overrun => {
-                    Counters::add(&self.lane.counters.overruns, 1);
+                Turn::Interrupted(reason) => {
                     resumed = true;
-                    if let Some(end) = self.restart(GapReason::Overrun) {
-                        return end;
-                    }
-                }
-                Turn::Suspended => {
-                    Counters::add(&self.lane.counters.suspends, 1);
-                    resumed = true;
-                    if let Some(end) = self.restart(GapReason::Suspend) {
+                    if let Some(end) = self.restart(reason) {
                         return end;
                     }
                 }
@@ -122,12 +112,14 @@ impl Worker<'_> {
                 Err(error) => return Turn::Gone(pcm::errno(&error)),
             };
             match status.get_state() {
-                State::XRun => return Turn::Overrun,
-                State::Suspended => return Turn::Suspended,
+                State::XRun => return Turn::Interrupted(GapReason::Overrun),
+                State::Suspended => return Turn::Interrupted(GapReason::Suspend),
                 State::Disconnected => return Turn::Gone(libc::ENODEV),
                 _ => {}
             }
-            let Ok(available) = u64::try_from(status.get_avail()) else { return Turn::Overrun };
+            let Ok(available) = u64::try_from(status.get_avail()) else {
+                return Turn::Interrupted(GapReason::Overrun);
+            };
             let stamp = status.get_htstamp();
             let mut mono_ns = stamp.tv_sec * clock::NS_PER_S + stamp.tv_nsec;
             let after_ns = clock::mono_ns();
@@ -179,6 +171,9 @@ impl Worker<'_> {
 
     /// Capture has nothing worth resuming after a fault: drop, prepare and start anew.
     fn restart(&mut self, reason: GapReason) -> Option<End> {
+        let counters = &self.lane.counters;
+        let suspended = reason == GapReason::Suspend;
+        Counters::add(if suspended { &counters.suspends } else { &counters.overruns }, 1);
         self.lane.interrupted(reason);
         // Of a stopped device `drop` has nothing to do; its failure means nothing.
         let _ = self.pcm.drop();

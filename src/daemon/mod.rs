@@ -78,7 +78,7 @@ fn run(arguments: &Arguments, environment: Environment, loaded: Loaded) -> Resul
         built.http.handle(),
         built.library.clone(),
     );
-    let running = built.spawn()?;
+    let mut running = built.spawn()?;
     let end = running.wait(reloader);
     drain::drain(running);
     end
@@ -132,7 +132,7 @@ struct Running {
     /// Dropped next: capture ends, and with it the streams.
     pipeline: StopOwner,
     control_socket: sockets::ControlSocket,
-    orders: std::cell::RefCell<mpsc::Receiver<control::Order>>,
+    orders: mpsc::Receiver<control::Order>,
     workers: Runtime,
     admin: Runtime,
 }
@@ -156,7 +156,6 @@ impl Built {
             workers.spawn(http.open(&doors_stop)?)
         };
         let control_done = admin.spawn(control::serve(control, doors_stop));
-        let orders = std::cell::RefCell::new(orders);
         Ok(Running {
             station,
             threads,
@@ -174,8 +173,8 @@ impl Built {
 
 impl Running {
     /// Runs the admin side on this thread until a signal ends it.
-    fn wait(&self, reloader: reload::Reloader) -> Result<()> {
-        self.admin.block_on(admin::run(&self.station, &mut self.orders.borrow_mut(), reloader))
+    fn wait(&mut self, reloader: reload::Reloader) -> Result<()> {
+        self.admin.block_on(admin::run(&self.station, &mut self.orders, reloader))
     }
 }
 

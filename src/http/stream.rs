@@ -189,12 +189,15 @@ impl StreamBody {
     }
 
     fn take_block(&mut self, packet: Packet) {
+        if self.paced.is_none() {
+            return self.send_block(&packet);
+        }
         let newest = self.newest();
         if matches!(packet.told, Told::Block { number, .. } if newest.is_some_and(|newest| number < newest)) {
-            // Another encoding's copy of a block that came already.
+            // Another encoding's copy of a block that came already must not replace the held one.
             return;
         }
-        let Some(paced) = &mut self.paced else { return self.send_block(&packet) };
+        let Some(paced) = &mut self.paced else { return };
         // Of those that come before one is due, the newest is kept.
         if let Some(Packet { told: Told::Block { number, position, frames, .. }, .. }) =
             paced.held.replace(packet)

@@ -132,13 +132,6 @@ pub struct Subscription {
     running: Arc<Running>,
 }
 
-impl Subscription {
-    /// Which rendition it is.
-    pub fn key(&self) -> Key {
-        self.running.key
-    }
-}
-
 impl Drop for Subscription {
     fn drop(&mut self) {
         *self.running.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();

@@ -17,7 +17,6 @@ fn warm_up(material: &Material, key: Key) -> u64 {
 /// An encoding for one listener, from a place in the past on. It does work only when asked for more.
 #[derive(Debug)]
 pub struct Replay {
-    key: Key,
     programme: Cursor<Quantum>,
     encoder: Encoder,
     ready: VecDeque<Packet>,
@@ -40,17 +39,12 @@ impl Replay {
     fn at(key: Key, material: &Material, programme: Cursor<Quantum>) -> Self {
         let begins_block = |q: &Quantum| q.offset == 0 && matches!(q.payload, Payload::Sound { .. });
         let oldest_block = material.programme.find(begins_block).map(|quantum| quantum.block);
-        Self { key, programme, encoder: Encoder::new(key, material), ready: VecDeque::new(), oldest_block }
+        Self { programme, encoder: Encoder::new(key, material), ready: VecDeque::new(), oldest_block }
     }
 
     /// Number of the oldest block that is kept whole.
     pub fn oldest_block(&self) -> Option<u64> {
         self.oldest_block
-    }
-
-    /// Which encoding it is.
-    pub fn key(&self) -> Key {
-        self.key
     }
 
     /// What comes next. At the end of the log it waits like any other reader.

@@ -1,55 +1,28 @@
 //! The status page, in the situations that an operator meets.
 
 use super::*;
+use crate::samples::status;
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const MINUTE_MS: u64 = 60_000;
 
 /// A daemon that captures and has nothing to complain about.
 fn healthy() -> Status {
+    let usual = status();
+    let since_ms = NOW_MS - 133 * MINUTE_MS;
     Status {
-        state: State::Running,
-        reason: None,
-        since_ms: NOW_MS - 133 * MINUTE_MS,
-        version: "0.1.0".to_owned(),
+        since_ms,
         uptime_seconds: 8040,
         addresses: vec!["http://127.0.0.1:8080".to_owned(), "http://[::1]:8080".to_owned()],
-        source: Source {
-            kind: SourceKind::Alsa,
-            name: "hw:CARD=Device,DEV=0".to_owned(),
-            state: State::Running,
-            reason: None,
-            since_ms: NOW_MS - 133 * MINUTE_MS,
-        },
+        source: Source { name: "hw:CARD=Device,DEV=0".to_owned(), since_ms, ..usual.source },
         capture: Capture {
-            sample_rate: 48_000,
             format: Some("S24_3LE".to_owned()),
-            channels: 2,
-            period_frames: 256,
-            buffer_frames: 4096,
             captured_samples: 383_040_000,
-            overruns: 0,
-            suspends: 0,
-            stalls: 0,
-            unplugs: 0,
-            lost_samples: 0,
-            ring_dropped_samples: 0,
-            filler_samples: 0,
-            nonfinite_samples: 0,
             drift_ppm: Some(12.34),
-            realtime: Realtime::Fifo,
             ring_peak: 0.12,
+            ..usual.capture
         },
-        gaps: Gaps { total: 0, last: None },
-        renditions: Vec::new(),
-        listeners: Listeners::default(),
-        quality: Quality { profile: "high".to_owned(), scale: 1.0 },
-        disk: Disk {
-            state_dir: "/var/lib/talas".to_owned(),
-            writable: true,
-            free_bytes: Some(12_300_000_000),
-        },
-        warnings: Vec::new(),
+        ..usual
     }
 }
 
