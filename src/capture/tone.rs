@@ -2,7 +2,7 @@
 //! a card fails, to rehearse what monitoring and listeners make of it.
 
 use std::f64::consts::TAU;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use talas_wire::SourceKind;
@@ -11,6 +11,7 @@ use super::paced::{PacedSession, Program, Trouble};
 use super::settings::ToneSettings;
 use super::{Session, Settings, Source};
 use crate::error::{Error, Kind, Result};
+use crate::tools::lock::lock;
 
 /// A change of level takes so long, so that it does not click.
 const RAMP_S: f64 = 0.005;
@@ -71,7 +72,7 @@ impl ToneControl {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wishes> {
-        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.wishes)
     }
 
     /// Changes level (dB of full scale, at most 0), frequency (above 0) or silence; what is `None` stays,

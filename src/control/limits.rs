@@ -1,12 +1,13 @@
 //! How many may be connected, and how long anything may take. Pure: the numbers and the counting.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use talas_wire::Level;
 
 use crate::error::{Error, Kind, Result};
+use crate::tools::lock::lock;
 
 /// How much patience there is.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +97,7 @@ impl Seats {
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taken)
     }
 }
 

@@ -16,13 +16,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::promise::Promise;
+use crate::tools::lock::lock;
 use crate::tools::page_cache;
 
 /// Length of the longest stand-in.
@@ -65,13 +66,13 @@ impl Passage {
     pub fn send(&self, file: &Arc<File>, promise: Promise, offset: u64, length: u64) -> Bytes {
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(MOST_BYTES);
         let parcel = Parcel { file: file.clone(), promise, offset, left: length as u64 };
-        self.parcels.lock().unwrap_or_else(PoisonError::into_inner).push_back(parcel);
+        lock(&self.parcels).push_back(parcel);
         Bytes::from_static(&STAND_IN[..length])
     }
 
     /// Sends what the next `length` bytes of stand-ins mean, or a beginning of it.
     fn send_front(&self, socket: impl AsFd, length: u64) -> io::Result<usize> {
-        let mut parcels = self.parcels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parcels = lock(&self.parcels);
         let parcel = parcels.front_mut().filter(|parcel| length <= parcel.left).ok_or_else(disordered)?;
         let count = usize::try_from(length.min(WINDOW_BYTES)).unwrap_or(usize::MAX);
         let sent = rustix::fs::sendfile(socket, &*parcel.file, Some(&mut parcel.offset), count)?;
@@ -88,7 +89,7 @@ impl Passage {
 
     /// What is to be sent next, if the page cache lacks any of it.
     fn missing(&self) -> Option<(Arc<File>, u64, u64)> {
-        let parcels = self.parcels.lock().unwrap_or_else(PoisonError::into_inner);
+        let parcels = lock(&self.parcels);
         let parcel = parcels.front()?;
         let window = parcel.left.min(WINDOW_BYTES);
         let is_held = page_cache::holds(&parcel.file, parcel.offset, window);

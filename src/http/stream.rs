@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::mux::sse;
 use crate::station::{Key, LastEvent, Packet, Registered, Station, Told, gap_event, state_event};
 use crate::tools::burst::Burst;
 use crate::tools::clock;
+use crate::tools::lock::lock;
 use crate::tools::spread::Next;
 
 /// How long a client is told to wait before it comes back.
@@ -39,7 +40,7 @@ const RETRY_MS: u32 = 2000;
 pub fn is_worth_a_line() -> bool {
     static COMING_AND_GOING: Mutex<Burst> = Mutex::new(Burst::new());
     let now_ns = clock::mono_ns();
-    let mut burst = COMING_AND_GOING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut burst = lock(&COMING_AND_GOING);
     if let Some(sum) = burst.due(now_ns) {
         tracing::info!(event = "listeners_came_and_went", count = sum.count, "listeners came and went");
     }

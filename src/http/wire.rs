@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::passage::{Passage, Sender, is_stand_in};
 use crate::station::Listener;
 use crate::tools::clock;
+use crate::tools::lock::lock;
 
 /// Bytes that the kernel may hold unsent for one connection: enough for a few blocks, so that a slow
 /// listener is known as slow before the kernel has swallowed seconds.
@@ -57,7 +58,7 @@ impl Meter {
 
     /// What is written from now on belongs to this stream, or to none.
     pub fn carry(&self, listener: Option<Arc<Listener>>) {
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+        *lock(&self.listener) = listener;
     }
 
     /// The connection is to be reset.
@@ -113,7 +114,7 @@ impl Meter {
             Poll::Ready(Ok(bytes)) => {
                 self.stuck_since_ns.store(0, Ordering::Relaxed);
                 self.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
-                if let Some(listener) = &*self.listener.lock().unwrap_or_else(PoisonError::into_inner) {
+                if let Some(listener) = &*lock(&self.listener) {
                     listener.written(*bytes);
                 }
             }

@@ -5,12 +5,13 @@
 //! away is served under its old name for as long as it is kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::root::Opened;
 use super::settings::Settings;
 use super::track::{Track, TrackId};
+use crate::tools::lock::lock;
 
 /// How long a file is kept.
 const KEPT_FOR: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ pub(super) struct KeptFiles {
 impl KeptFiles {
     /// A file that is kept and still there, found by these settings.
     pub(super) fn find(&self, id: TrackId, settings: &Arc<Settings>) -> Option<(Arc<Track>, Opened)> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = lock(&self.files);
         let kept = files.get(&id).filter(|kept| Arc::ptr_eq(&kept.of, settings))?;
         Some((kept.track.clone(), kept.opened.renewed()?))
     }
@@ -42,7 +43,7 @@ impl KeptFiles {
     /// Keeps a file for a moment.
     pub(super) fn keep(self: &Arc<Self>, track: &Arc<Track>, opened: &Opened, of: &Arc<Settings>) {
         let kept = Kept { track: track.clone(), opened: opened.clone(), of: of.clone() };
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = lock(&self.files);
         if files.len() >= MOST && !files.contains_key(&track.id) {
             return;
         }
@@ -55,6 +56,6 @@ impl KeptFiles {
 async fn forget(files: Weak<KeptFiles>, id: TrackId) {
     tokio::time::sleep(KEPT_FOR).await;
     if let Some(files) = files.upgrade() {
-        files.files.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        lock(&files.files).remove(&id);
     }
 }

@@ -8,6 +8,7 @@ use talas_wire::{
 
 use super::Station;
 use super::listeners::Listener;
+use crate::tools::lock::lock;
 
 /// Later than this, in milliseconds, is worth a warning.
 const LATE_MS: f64 = 100.0;
@@ -29,7 +30,7 @@ impl Station {
     fn system(&self) -> SystemDiagnostics {
         let shared = &self.shared;
         let figures = self.rates.figures();
-        let last_error = shared.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let last_error = lock(&shared.last_error).clone();
         SystemDiagnostics {
             cpu_usage: figures.machine_cpu_percent,
             memory_usage: figures.memory,

@@ -4,8 +4,9 @@
 //! Blocks follow each other at a block's length but where something was missing, so one place for each
 //! seam is enough.
 
+use crate::tools::lock::lock;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// Seams that are kept: with one fault a minute, about three days.
 const SEAMS: usize = 4096;
@@ -38,7 +39,7 @@ impl History {
 
     /// A block began here.
     pub fn began(&self, block: u64, position: u64) {
-        let mut seams = self.seams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seams = lock(&self.seams);
         let seam = Seam { block, position };
         if seams.back().is_some_and(|last| self.after(last, block) == position) {
             return;
@@ -57,7 +58,7 @@ impl History {
     /// Position of a block's first frame; of a number that fell into a hole, a place inside the hole.
     /// `None` for a block before all that is known.
     pub fn position_of(&self, block: u64) -> Option<u64> {
-        let seams = self.seams.lock().unwrap_or_else(PoisonError::into_inner);
+        let seams = lock(&self.seams);
         let next = seams.partition_point(|seam| seam.block <= block);
         let place = self.after(seams.get(next.checked_sub(1)?)?, block);
         Some(seams.get(next).map_or(place, |seam| place.min(seam.position)))

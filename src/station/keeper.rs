@@ -18,6 +18,7 @@ use crate::audio::{GapReason, State};
 use crate::capture::{Counters, End, Lane, Session, Source};
 use crate::error::{Error, Kind, Result};
 use crate::tools::backoff::Backoff;
+use crate::tools::lock::lock;
 use crate::tools::stop::Stop;
 use crate::tools::tasks;
 
@@ -111,8 +112,7 @@ impl Keeper {
     /// Runs a session to its end. `true` when it ended because the daemon stops.
     fn run_session(&mut self, session: Box<dyn Session>, stop: &Stop) -> bool {
         let Some(mut lane) = self.lane.take() else { return true };
-        *self.shared.granted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            Some(session.granted());
+        *lock(&self.shared.granted) = Some(session.granted());
         let number = lane.begin_session();
         self.shared.counters.delivering.store(false, Ordering::Relaxed);
         self.shared.source_state.begin_session(number);

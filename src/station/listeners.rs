@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::tools::clock;
 use crate::tools::histogram::Histogram;
+use crate::tools::lock::lock;
 
 /// Longest client name that is kept, in characters.
 const USER_AGENT_CHARS: usize = 256;
@@ -241,10 +242,6 @@ impl Listener {
 /// A stranger's name for terminals and logs: a tab is the one control character that a header may hold.
 fn printable(name: &str) -> String {
     name.chars().take(USER_AGENT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everybody who listens.

@@ -2,13 +2,14 @@
 //! second by the housekeeper, so that asking costs nothing and two who ask get the same.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use talas_wire::MemoryUsage;
 
 use super::shared::Shared;
+use crate::tools::lock::lock;
 
 /// Samples kept: figures are over so many seconds less one.
 const SAMPLES: usize = 6;
@@ -52,7 +53,7 @@ pub struct Rates {
 impl Rates {
     /// The figures as sampled last.
     pub fn figures(&self) -> Figures {
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.figures)
     }
 
     /// Takes a sample. Reads files of `/proc`: for a thread that may.
@@ -67,13 +68,13 @@ impl Rates {
             cpu_ticks: cpu_ticks(),
             machine_ticks: machine_ticks(),
         };
-        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = lock(&self.samples);
         if let Some(last) = samples.back() {
             shared.listeners.look(sample.at.duration_since(last.at).as_secs_f64().max(1e-3));
         }
         // Alone it has no rates yet, but a size.
         let first = *samples.front().unwrap_or(&sample);
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures(&first, &sample, memory());
+        *lock(&self.figures) = figures(&first, &sample, memory());
         samples.push_back(sample);
         if samples.len() > SAMPLES {
             samples.pop_front();

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::codec::reduce::Reducer;
 use crate::error::{Error, Kind, Result};
 use crate::mux::sse;
 use crate::tools::clock::WallClock;
+use crate::tools::lock::lock;
 use crate::tools::spread::{Cursor, Extent, Limits, Log, Next, Writer, spread_log};
 use crate::tools::tasks;
 
@@ -120,7 +121,7 @@ impl Running {
     }
 
     fn is_wanted(&self) -> bool {
-        self.listeners() > 0 || self.left.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < LINGER
+        self.listeners() > 0 || lock(&self.left).elapsed() < LINGER
     }
 }
 
@@ -134,7 +135,7 @@ pub struct Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        *self.running.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.running.left) = Instant::now();
         self.running.listeners.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -170,7 +171,7 @@ impl Renditions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Running>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 
     /// Listens from now on, starting the encoding if it does not run.
@@ -240,7 +241,7 @@ impl Renditions {
         };
         let name = format!("encode-{}-{}", key.encoding.as_str(), key.scale.factor());
         let handle = tasks::thread(&name, move || encode.run())?;
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = lock(&self.threads);
         threads.retain(|thread| !thread.is_finished());
         threads.push(handle);
         tracing::info!(event = "rendition_started", rendition = key.name(), "encoding started");
@@ -261,7 +262,7 @@ impl Renditions {
 
     /// Waits for the threads to end; the programme's writer must be gone.
     pub fn join(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *lock(&self.threads));
         for thread in threads {
             // A panic has ended the process by now.
             let _ = thread.join();
@@ -343,7 +344,7 @@ impl Encode {
 
     /// Takes itself off the list unless somebody came in the meantime.
     fn leave(&self) -> bool {
-        let mut map = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = lock(&self.all);
         if self.running.is_wanted() {
             return false;
         }

@@ -1,7 +1,7 @@
 //! What the station's threads and the doors share: counters, states, wishes. No thread waits here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use talas_wire::{LastGap, SourceKind};
@@ -16,6 +16,7 @@ use crate::audio::GapReason;
 use crate::capture::{self, Counters, Granted, ToneControl};
 use crate::dsp::meter::Level;
 use crate::tools::clock::WallClock;
+use crate::tools::lock::lock;
 use crate::tools::pulse::Pulse;
 
 /// Something counted for each reason of a gap.
@@ -71,12 +72,12 @@ impl Gaps {
     pub fn ended(&self, reason: GapReason, frames: u64, now_ms: u64) {
         self.holes[reason as usize].fetch_add(1, Ordering::Relaxed);
         let gap = LastGap { reason: reason.as_str().to_owned(), lost_samples: frames, ended_ms: now_ms };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(gap);
+        *lock(&self.last) = Some(gap);
     }
 
     /// The newest.
     pub fn last(&self) -> Option<LastGap> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.last).clone()
     }
 }
 
@@ -135,12 +136,12 @@ impl Shared {
 
     /// The device's parameters, as granted last.
     pub fn granted(&self) -> Option<Granted> {
-        self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.granted).clone()
     }
 
     /// Remembers the newest trouble with the source.
     pub fn note_error(&self, error: String) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *lock(&self.last_error) = Some(error);
     }
 
     /// Tells the journal that sound flows.

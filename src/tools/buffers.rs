@@ -1,8 +1,9 @@
 //! Buffers that are used again: reading into fresh memory costs more than the reading, for the kernel
 //! clears every page of it first.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use super::lock::lock;
 use bytes::Bytes;
 
 /// A stock of buffers of one size.
@@ -27,7 +28,7 @@ impl Pool {
 
     /// A buffer, with whatever was in it.
     pub fn lease(&'static self) -> Lease {
-        let used = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let used = lock(&self.free).pop();
         let bytes = used.unwrap_or_else(|| vec![0; self.size].into_boxed_slice());
         Lease { bytes, filled: 0, pool: self }
     }
@@ -62,7 +63,7 @@ impl AsRef<[u8]> for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&self.pool.free);
         if free.len() < self.pool.keep {
             free.push(std::mem::take(&mut self.bytes));
         }

@@ -9,6 +9,7 @@ pub mod contain;
 pub mod histogram;
 pub mod journal;
 pub mod listen;
+pub mod lock;
 pub mod page_cache;
 pub mod paths;
 pub mod pulse;

@@ -8,9 +8,10 @@
 //! is one step and no wake-up can be lost between. It is held for a few loads and stores, never across
 //! a wake or an await. A std mutex is right: the holder never sleeps, and threads as well as tasks use it.
 
+use super::lock::lock;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -120,8 +121,7 @@ pub fn spread_log<T: Extent + Clone>(limits: Limits) -> (Writer<T>, Log<T>) {
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        // A panic ends the process (see `contain`), so poison can only mean a test's own panic.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::clock::{self, NS_PER_S};
+use super::lock::lock;
 
 #[derive(Debug, Default)]
 struct Window {
@@ -34,7 +35,7 @@ impl Tally {
     /// [`hit`](Self::hit) at a moment of the monotonic clock.
     #[must_use]
     pub fn hit_at(&self, now_ns: i64) -> Option<u64> {
-        let mut window = self.window.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut window = lock(&self.window);
         window.silent += 1;
         if window.told_ns != 0 && now_ns - window.told_ns < NS_PER_S {
             return None;
