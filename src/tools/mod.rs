@@ -16,5 +16,6 @@ pub mod pulse;
 pub mod ring;
 pub mod spread;
 pub mod stop;
+pub mod sync;
 pub mod tally;
 pub mod tasks;

@@ -8,12 +8,13 @@
 //! is one step and no wake-up can be lost between. It is held for a few loads and stores, never across
 //! a wake or an await. A std mutex is right: the holder never sleeps, and threads as well as tasks use it.
 
-use super::lock::lock;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+
+use super::lock::lock;
+use super::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// What the log must know of an entry to bound itself.
 pub trait Extent {
