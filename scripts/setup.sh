@@ -15,12 +15,16 @@ fail() {
 }
 
 missing_packages() {
-    command -v cc >/dev/null || echo build-essential
+    # The encoders are C and C++, and some of them are built by cmake.
+    { command -v cc && command -v c++ && command -v make; } >/dev/null || echo build-essential
+    command -v cmake >/dev/null || echo cmake
     command -v pkg-config >/dev/null || echo pkg-config
     pkg-config --exists alsa 2>/dev/null || echo libasound2-dev
     if [ "$purpose" = test ]; then
         # The tests of the simulated card record from it with arecord.
         command -v arecord >/dev/null || echo alsa-utils
+        # What the encoders make is held against what ffmpeg makes of it.
+        command -v ffmpeg >/dev/null || echo ffmpeg
         # The page is tested in a real browser, and its parts alone by node.
         command -v chromium >/dev/null || echo chromium
         command -v node >/dev/null || echo nodejs

@@ -1,5 +1,21 @@
-//! Encodings of the programme. For now those of the frame API: what an `audio-frame`, a `gap` and a
-//! `state` carry as data. How they are framed for a transport is `mux`'s business.
+//! Encodings of the programme: for players ([`encoder`] and the codecs behind it), and for the frame API
+//! ([`frames`], [`reduce`]: what an `audio-frame`, a `gap` and a `state` carry as data). How they are
+//! framed for a transport is `mux`'s business.
 
+pub mod encoder;
+#[cfg(feature = "aac-fdk")]
+mod fdk;
+mod flac;
 pub mod frames;
+mod lame;
+mod mpeg_audio;
+mod opus;
 pub mod reduce;
+mod samples;
+pub mod settings;
+mod vorbis;
+mod wave;
+
+pub use encoder::{Encoder, Format, Packet, encoder};
+pub use opus::GRANULE_RATE as OPUS_GRANULE_RATE;
+pub use settings::{AacProfile, Codec, EncoderSettings, OpusApplication};
