@@ -1,11 +1,10 @@
 //! Halving the sample rate once, twice or three times, without aliases.
 //!
-//! One linear-phase FIR low-pass for each factor, designed by the Kaiser window method (J. F. Kaiser,
-//! "Nonrecursive digital filter design using the I0-sinh window function", 1974): pass band to 0.4 of
+//! One linear-phase FIR low-pass for each factor, designed by the Kaiser window method: pass band to 0.4 of
 //! the output rate, stop band from 0.5, 80 dB. Its centre tap stands on the output sample, so the
 //! result is not delayed against the input; it needs that much of the input's future instead.
 
-use std::f64::consts::PI;
+use super::kaiser::{kaiser, sinc};
 
 /// Taps on each side of the centre, for each unit of the factor.
 const SIDE_TAPS: usize = 26;
@@ -29,9 +28,7 @@ impl Decimator {
         let mut taps: Vec<f64> = (0..=2 * side)
             .map(|n| {
                 let x = n as f64 - side as f64;
-                let window =
-                    bessel_i0(BETA * (1.0 - (x / (side as f64 + 1.0)).powi(2)).sqrt()) / bessel_i0(BETA);
-                sinc(2.0 * CUTOFF / factor as f64 * x) * window
+                sinc(2.0 * CUTOFF / factor as f64 * x) * kaiser(x / (side as f64 + 1.0), BETA)
             })
             .collect();
         let sum: f64 = taps.iter().sum();
@@ -60,24 +57,10 @@ impl Decimator {
     }
 }
 
-fn sinc(x: f64) -> f64 {
-    if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) }
-}
-
-/// Modified Bessel function of the first kind, order 0, by its power series.
-fn bessel_i0(x: f64) -> f64 {
-    let quarter = x * x / 4.0;
-    let mut term = 1.0;
-    let mut sum = 1.0;
-    for k in 1..40 {
-        term *= quarter / f64::from(k * k);
-        sum += term;
-    }
-    sum
-}
-
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::PI;
+
     use super::*;
 
     /// Gain in dB for a sine at `frequency`, a fraction of the input rate.
