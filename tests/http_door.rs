@@ -76,6 +76,7 @@ fn what_is_no_request_is_refused() {
         ("a version from the future", get("GET / HTTP/9.9", ""), &[400]),
         ("a header of 100 kB", get("GET /healthz HTTP/1.1", &format!("X: {}", "x".repeat(100_000))), &[431]),
         ("1000 headers", get("GET /healthz HTTP/1.1", &headers), &[431]),
+        ("100,000 headers", get("GET /healthz HTTP/1.1", &headers.repeat(100)), &[431]),
         ("an address of 8 MB", get(&format!("GET /{} HTTP/1.1", "x".repeat(8 << 20)), ""), &[414, 431]),
         ("a header with a NUL", get("GET /healthz HTTP/1.1", "X: a\0b"), &[400]),
         ("no Host", b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n".to_vec(), &[400]),

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
@@ -45,8 +45,11 @@ const H2_STREAMS: u32 = 64;
 /// Connections that the listener of `http.metrics_listen` serves at a time: its own, so that a crowd at
 /// the main door does not keep the scraper out.
 const METRICS_CONNECTIONS: usize = 16;
-/// Descriptors kept for everything that is not an HTTP connection.
-const RESERVED_DESCRIPTORS: u64 = 64;
+/// Descriptors that a connection takes: its socket, and a second one to reset it by.
+const DESCRIPTORS_EACH: u64 = 2;
+/// Descriptors kept for everything that is not a connection of the main door: the control socket's
+/// peers, the metrics, files, devices. A quarter of all, within these bounds.
+const RESERVED_DESCRIPTORS: std::ops::RangeInclusive<u64> = 64..=512;
 
 /// The door, bound and not yet open.
 pub struct Door {
@@ -75,10 +78,27 @@ struct Loop {
     permits: Arc<Semaphore>,
     tracker: TaskTracker,
     tally: Tally,
+    /// Times that all places were taken.
+    full: Tally,
     stop: Stop,
 }
 
 impl Loop {
+    /// A connection's place; `None` when there are no more. When all are taken, the journal hears of it.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Some(permit);
+        }
+        if let Some(count) = self.full.hit() {
+            tracing::warn!(
+                event = "door_full",
+                count,
+                "every connection that the descriptor limit allows is taken: new ones wait"
+            );
+        }
+        self.permits.clone().acquire_owned().await.ok()
+    }
+
     fn accept_on(self: Arc<Self>, listener: StdTcpListener) -> Result<()> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
@@ -135,6 +155,7 @@ impl Door {
                 permits: Arc::new(Semaphore::new(connections)),
                 tracker: tracker.clone(),
                 tally: Tally::new(),
+                full: Tally::new(),
                 stop: stop.clone(),
             })
         };
@@ -154,7 +175,8 @@ impl Door {
 fn connection_limit() -> usize {
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
         .map_or(1024, |(soft, _)| soft);
-    usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS))
+    let reserved = (limit / 4).clamp(*RESERVED_DESCRIPTORS.start(), *RESERVED_DESCRIPTORS.end());
+    usize::try_from(limit.saturating_sub(reserved) / DESCRIPTORS_EACH)
         .unwrap_or(Semaphore::MAX_PERMITS)
         .clamp(1, 1 << 20)
 }
@@ -162,7 +184,7 @@ fn connection_limit() -> usize {
 async fn accept(shared: Arc<Loop>, listener: TcpListener) {
     loop {
         // The permit first: a connection that cannot be served stays in the kernel's queue.
-        let Ok(permit) = shared.permits.clone().acquire_owned().await else { return };
+        let Some(permit) = shared.place().await else { return };
         tokio::select! {
             () = shared.stop.stopped() => return,
             (stream, address) = accept_tcp(&listener, &shared.tally) => {

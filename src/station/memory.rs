@@ -1,8 +1,10 @@
 //! What the station remembers over a restart: whether it is paused, and how far blocks were numbered.
 //!
-//! On disk: `station.json` in the state directory, replaced whole. A file that cannot be read means
-//! paused: a broken disk must not open a microphone.
+//! On disk: `station.json` in the state directory, replaced whole; on a full disk, overwritten. A file
+//! that cannot be read means paused: a broken disk must not open a microphone.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,16 @@ impl Memory {
         }
         let text = serde_json::to_vec(&remembered).unwrap_or_default();
         atomic_file::replace(&self.path, &text, 0o600)
+            .or_else(|error| self.overwrite(&text).map_err(|_| error))
+    }
+
+    /// A full disk has no room for a second file, but for other words in the old one. Words cut short by a
+    /// crash cannot be read, which means paused: that is never wrong the dangerous way.
+    fn overwrite(&self, text: &[u8]) -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(&self.path)?;
+        file.write_all(text)?;
+        file.set_len(text.len() as u64)?;
+        file.sync_all()
     }
 }
 
@@ -75,6 +87,13 @@ mod tests {
             [Remembered { paused: true, next_block: 7 }, Remembered { paused: false, next_block: 9 }]
         {
             memory.write(remembered).expect("written");
+            assert_eq!(memory.read(), remembered);
+        }
+        // Longer and shorter than what it replaces.
+        for remembered in
+            [Remembered { paused: false, next_block: 1_000_000 }, Remembered { paused: true, next_block: 1 }]
+        {
+            memory.overwrite(&serde_json::to_vec(&remembered).expect("text")).expect("overwritten");
             assert_eq!(memory.read(), remembered);
         }
         std::fs::write(&memory.path, "{\"pau").expect("torn by somebody else");

@@ -48,6 +48,7 @@ use crate::audio::StateMark;
 use crate::capture::{self, Counters, Lane, ToneControl};
 use crate::error::{Error, Kind, Result};
 use crate::tools::clock::WallClock;
+use crate::tools::lock::lock;
 use crate::tools::ring;
 use crate::tools::stop::Stop;
 use keeper::Keeper;
@@ -70,6 +71,8 @@ pub struct Station {
     shared: Arc<Shared>,
     rates: Rates,
     memory: Memory,
+    /// Why the newest wish to pause or resume could not be written down.
+    unsaved: Mutex<Option<String>>,
     state_dir: PathBuf,
     config_warnings: Vec<String>,
     /// URLs of the HTTP door.
@@ -130,6 +133,7 @@ impl Station {
             shared,
             rates: Rates::default(),
             memory,
+            unsaved: Mutex::new(None),
             state_dir: state_dir.to_owned(),
             config_warnings,
             addresses: OnceLock::new(),
@@ -206,6 +210,7 @@ impl Station {
         if let Some(reason) = &warning {
             tracing::warn!(event = "state_not_saved", reason, "pause will not survive a restart");
         }
+        lock(&self.unsaved).clone_from(&warning);
         self.shared.controls.pause(paused, || self.ring()).await?;
         let event = if paused { "programme_paused" } else { "programme_resumed" };
         tracing::info!(event, "{}", if paused { "paused" } else { "resumed" });

@@ -13,7 +13,10 @@ use super::Station;
 use crate::capture::Demotion;
 use crate::dsp::meter::Level;
 use crate::error::{Error, Kind, Result};
+use crate::tools::lock::lock;
 
+/// A file system with less room for the daemon than this is nearly full.
+const NEARLY_FULL_BYTES: u64 = 100_000_000;
 /// Most connections in one page.
 pub const PAGE: usize = 200;
 
@@ -23,6 +26,7 @@ impl Station {
         let shared = &self.shared;
         let state = shared.state.get();
         let source = shared.source_state.get();
+        let disk = self.disk();
         Status {
             state: state.state,
             reason: state.reason.as_deref().map(str::to_owned),
@@ -47,8 +51,8 @@ impl Station {
                 http: shared.listeners.connections.load(Ordering::Relaxed),
             },
             quality: self.quality(),
-            disk: self.disk(),
-            warnings: self.warnings(),
+            warnings: self.warnings(&disk),
+            disk,
         }
     }
 
@@ -119,8 +123,17 @@ impl Station {
         self.state_dir.ancestors().find_map(|folder| statvfs(folder).ok())
     }
 
-    fn warnings(&self) -> Vec<String> {
+    fn warnings(&self, disk: &Disk) -> Vec<String> {
         let mut warnings = self.config_warnings.clone();
+        warnings.extend(
+            lock(&self.unsaved)
+                .as_ref()
+                .map(|reason| format!("the newest pause or resume will not survive a restart: {reason}")),
+        );
+        if let Some(free) = disk.free_bytes.filter(|free| *free < NEARLY_FULL_BYTES) {
+            let (dir, free_kb) = (&disk.state_dir, free / 1000);
+            warnings.push(format!("the disk of {dir} is nearly full: {free_kb} kB are free"));
+        }
         match self.realtime() {
             Realtime::Denied => warnings.push(
                 "the capture thread has no real-time priority: allow it by LimitRTPRIO= or an entry in limits.conf"

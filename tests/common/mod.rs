@@ -46,13 +46,16 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Setup {
     config: String,
     environment: Vec<(String, String)>,
+    /// A program and its arguments that runs the daemon in its own place.
+    under: Vec<String>,
     dir: TempDir,
 }
 
 impl Setup {
     /// With this source table and settings, beside sockets in a directory of its own.
     pub fn new(config: &str) -> Self {
-        Self { config: config.to_owned(), environment: Vec::new(), dir: tempfile::tempdir().unwrap() }
+        let dir = tempfile::tempdir().unwrap();
+        Self { config: config.to_owned(), environment: Vec::new(), under: Vec::new(), dir }
     }
 
     /// A test tone.
@@ -63,6 +66,12 @@ impl Setup {
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: impl AsRef<Path>) -> Self {
         self.environment.push((name.to_owned(), value.as_ref().to_str().unwrap().to_owned()));
+        self
+    }
+
+    /// Lets another program prepare the ground and then become the daemon.
+    pub fn under(mut self, program: &[&str]) -> Self {
+        self.under = program.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -80,8 +89,9 @@ impl Setup {
 
     /// The command that starts it, not yet run.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_talasd"));
-        command.arg("--config").arg(self.write_config());
+        let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_talasd")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg("--config").arg(self.write_config());
         command.env("STATE_DIRECTORY", self.dir.path().join("state"));
         command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env("NO_COLOR", "1");
         if !self.config.contains("buffer_ms") {
@@ -261,9 +271,7 @@ impl Daemon {
 
     /// After its end: starts another one in the same directories.
     pub fn start_again(mut self) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let setup =
-            std::mem::replace(&mut self.setup, Setup { config: String::new(), environment: Vec::new(), dir });
+        let setup = std::mem::replace(&mut self.setup, Setup::new(""));
         drop(self);
         setup.start()
     }
