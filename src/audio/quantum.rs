@@ -58,7 +58,11 @@ pub struct Quantum {
 
 impl Extent for Quantum {
     fn span(&self) -> u64 {
-        self.frames
+        match self.payload {
+            // Longer than all that is kept: it would be evicted by the next sound, and nobody would learn of it.
+            Payload::Filler { discontinuity: true, .. } => 0,
+            _ => self.frames,
+        }
     }
 
     fn bytes(&self) -> usize {

@@ -9,7 +9,12 @@ use nix::sys::eventfd::EventFd;
 use super::counters::Counters;
 use super::timeline::Timeline;
 use crate::audio::GapReason;
+use crate::tools::clock::NS_PER_MS;
 use crate::tools::ring::RingWriter;
+
+/// The shortest sleep of the machine that is told from two clocks read at different moments. No machine
+/// goes to sleep and wakes in less.
+const SLEEP_NS: i64 = 100 * NS_PER_MS;
 
 /// What the pump gets with each chunk of samples.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +79,9 @@ impl Lane {
 
     /// The device runs on: at this time `available` frames wait to be read.
     pub fn observe(&mut self, mono_ns: i64, slept_ns: i64, available: u64) {
+        if self.notice_sleep(mono_ns, slept_ns, available) {
+            return;
+        }
         if let Some(ppm) = self.timeline.observe(mono_ns, slept_ns, available) {
             self.counters.set_drift_ppm(ppm);
         }
@@ -81,7 +89,20 @@ impl Lane {
 
     /// The same for a source that the system clock itself paces.
     pub fn pace(&mut self, mono_ns: i64, slept_ns: i64, available: u64) {
-        self.timeline.pace(mono_ns, slept_ns, available);
+        if !self.notice_sleep(mono_ns, slept_ns, available) {
+            self.timeline.pace(mono_ns, slept_ns, available);
+        }
+    }
+
+    /// The machine slept and the device did not say so: a hole all the same.
+    fn notice_sleep(&mut self, mono_ns: i64, slept_ns: i64, available: u64) -> bool {
+        if self.timeline.slept_since(slept_ns) < SLEEP_NS {
+            return false;
+        }
+        Counters::add(&self.counters.suspends, 1);
+        self.interrupted(GapReason::Suspend);
+        self.timeline.resume(mono_ns, slept_ns, available);
+        true
     }
 
     /// Hands `frames` to the pump; `fill` writes the interleaved samples into two slices, one after the

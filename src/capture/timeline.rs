@@ -64,6 +64,11 @@ impl Timeline {
         lost
     }
 
+    /// How long the machine has slept since the device was last looked at.
+    pub fn slept_since(&self, slept_ns: i64) -> i64 {
+        self.anchor.map_or(0, |anchor| slept_ns - anchor.slept_ns)
+    }
+
     /// So many frames were read.
     pub fn advance(&mut self, frames: u64) {
         self.next += frames;

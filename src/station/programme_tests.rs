@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tools::clock::NS_PER_S;
+use crate::tools::spread::{Limits, Next, spread_log};
 
 const RATE: u32 = 48_000;
 const SHAPE: Shape = Shape { sample_rate: RATE, block_frames: 64, period_frames: 16 };
@@ -171,4 +172,13 @@ fn a_hole_too_long_to_be_played_is_a_break() {
         .collect();
     assert_eq!(breaks.len(), 1);
     assert_eq!(breaks[0].frames, hour);
+    let kept = Limits { entries: 100, span: KEPT_S * u64::from(RATE), bytes: usize::MAX };
+    let (mut writer, log) = spread_log(kept);
+    let mut cursor = log.from_now();
+    assert!(listening.quanta.iter().all(|quantum| writer.append(quantum.clone())));
+    let told: Vec<_> = std::iter::from_fn(|| cursor.try_next()).collect();
+    assert!(
+        told.iter().all(|next| matches!(next, Next::Entry(_))),
+        "sound after it does not evict it: {told:?}"
+    );
 }

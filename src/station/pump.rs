@@ -218,6 +218,10 @@ fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines
             writer.append(quantum);
         }
         Event::GapEnded { reason, frames } => {
+            if reason == GapReason::Suspend {
+                // While the machine slept, wall time went on without the monotonic clock.
+                shared.wall.refresh();
+            }
             shared.gaps.ended(reason, frames, shared.wall.now_ms());
             if reason != GapReason::Paused {
                 shared.note_error(format!("{}: {frames} frames lost", reason.as_str()));
