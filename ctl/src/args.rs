@@ -6,7 +6,9 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use talas_wire::Fault;
 
 /// Where the packaged daemon listens.
 const SYSTEM_SOCKET: &str = "/run/talas/talasd.sock";
@@ -236,6 +238,7 @@ pub enum ToneWish {
     /// Let the device fail in one of the ways that devices have
     Fault {
         /// How it fails
+        #[arg(value_parser = fault_parser())]
         fault: Fault,
         /// For how long, in milliseconds
         #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -243,29 +246,16 @@ pub enum ToneWish {
     },
 }
 
-/// The ways in which a capture device fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Fault {
-    /// Its buffer runs over
-    Overrun,
-    /// The machine sleeps
-    Suspend,
-    /// It stays open and delivers nothing
-    Stall,
-    /// It goes away and comes back
-    Unplug,
-}
-
-impl Fault {
-    /// The word used on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Overrun => "overrun",
-            Self::Suspend => "suspend",
-            Self::Stall => "stall",
-            Self::Unplug => "unplug",
-        }
-    }
+/// The words of faults, each with its meaning for the help.
+fn fault_parser() -> impl TypedValueParser<Value = Fault> {
+    let meaning = |fault| match fault {
+        Fault::Overrun => "Its buffer runs over",
+        Fault::Suspend => "The machine sleeps",
+        Fault::Stall => "It stays open and delivers nothing",
+        Fault::Unplug => "It goes away and comes back",
+    };
+    let words = Fault::ALL.map(|fault| PossibleValue::new(fault.as_str()).help(meaning(fault)));
+    PossibleValuesParser::new(words).try_map(|word| Fault::of_word(&word).ok_or("there is no such fault"))
 }
 
 impl Args {

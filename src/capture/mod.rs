@@ -28,7 +28,7 @@ pub use devices::list as list_devices;
 pub use lane::{Lane, Stamp};
 pub use realtime::{Demotion, guard_budget};
 pub use settings::Settings;
-pub use tone::{Fault, ToneControl};
+pub use tone::ToneControl;
 
 use settings::SourceSettings;
 use talas_wire::SourceKind;

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use talas_wire::SourceKind;
+use talas_wire::{Fault, SourceKind};
 
 use super::paced::{PacedSession, Program, Trouble};
 use super::settings::ToneSettings;
@@ -17,29 +17,6 @@ use crate::tools::lock::lock;
 const RAMP_S: f64 = 0.005;
 /// Longest fault that can be asked for.
 const LONGEST_FAULT: Duration = Duration::from_secs(3600);
-
-/// A fault on demand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Sound is lost as by a buffer that ran over.
-    Overrun,
-    /// Sound is lost as by a suspend.
-    Suspend,
-    /// The device stays open and delivers nothing.
-    Stall,
-    /// The device is away.
-    Unplug,
-}
-
-impl Fault {
-    /// Every fault, by name.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("overrun", Self::Overrun),
-        ("suspend", Self::Suspend),
-        ("stall", Self::Stall),
-        ("unplug", Self::Unplug),
-    ];
-}
 
 #[derive(Debug)]
 struct Wishes {

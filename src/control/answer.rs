@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use talas_wire::{ConnectionInfo, ConnectionPage, Level, code};
+use talas_wire::{ConnectionInfo, ConnectionPage, Fault, Level, code};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::methods::{Call, Method};
 use super::{Order, Shared};
-use crate::capture::{self, Fault};
+use crate::capture;
 use crate::error::{Error, Kind, Result};
 use crate::station::{PAGE, Scale, Station};
 use crate::tools::journal::{self, Verbosity};
@@ -239,15 +239,13 @@ fn set_tone(station: &Station, params: &Params<'_>) -> Result<Value> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FaultWish {
-    fault: String,
+    fault: Fault,
     ms: u64,
 }
 
 fn fail_tone(station: &Station, params: &Params<'_>) -> Result<Value> {
     let FaultWish { fault, ms } = params.read()?;
-    let known = Fault::ALL.iter().find(|(name, _)| *name == fault);
-    let (_, fault) = known.ok_or_else(|| params.wrong(&format_args!("there is no fault {fault:?}")))?;
-    station.tone()?.fail(*fault, Duration::from_millis(ms))?;
+    station.tone()?.fail(fault, Duration::from_millis(ms))?;
     Ok(json!({}))
 }
 

@@ -1,9 +1,8 @@
 //! The short answers: what a command changed, in a line or two.
 
 use serde::Deserialize;
-use talas_wire::{Quality, ReloadReport, State, Version};
+use talas_wire::{Fault, Quality, ReloadReport, State, Version};
 
-use crate::args::Fault;
 use crate::human::{milliseconds, trimmed};
 use crate::text::{Ink, Line, Page, Piece, SEPARATOR, plain};
 

@@ -1,4 +1,4 @@
-//! Capture devices, as `talasctl devices` lists them.
+//! Capture devices, as `talasctl devices` lists them, and how they fail.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,4 +44,38 @@ pub struct Span {
     pub min: u32,
     /// The most.
     pub max: u32,
+}
+
+/// The ways in which a capture device fails, for rehearsals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// Its buffer runs over.
+    Overrun,
+    /// The machine sleeps.
+    Suspend,
+    /// It stays open and delivers nothing.
+    Stall,
+    /// It goes away and comes back.
+    Unplug,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Overrun, Self::Suspend, Self::Stall, Self::Unplug];
+
+    /// The word used everywhere.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overrun => "overrun",
+            Self::Suspend => "suspend",
+            Self::Stall => "stall",
+            Self::Unplug => "unplug",
+        }
+    }
+
+    /// The fault of that name.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.as_str() == word)
+    }
 }

@@ -12,7 +12,7 @@ mod protocol;
 mod status;
 mod stream;
 
-pub use device::{Ability, Device, DeviceList, Span};
+pub use device::{Ability, Device, DeviceList, Fault, Span};
 pub use health::{ConnectionDebugInfo, ConnectionHealth, NetworkStats, PipelineHealth, SystemDiagnostics};
 pub use protocol::{
     ErrorBody, Hello, LaggedNotice, Level, MAX_LINE_BYTES, PROTO, Reply, Request, code, method,
