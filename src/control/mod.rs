@@ -26,7 +26,7 @@ use std::sync::Arc;
 use talas_wire::ReloadReport;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-pub use server::serve;
+pub use server::open;
 pub use settings::Settings;
 
 use crate::error::Result;
@@ -53,7 +53,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door at this listener. Nothing is served before [`serve`].
+    /// A door at this listener. Nothing is served before [`open`].
     pub fn new(
         listener: UnixListener,
         settings: &Settings,

@@ -1,5 +1,6 @@
 //! Lets peers in, seats them, and sees them out when the daemon stops.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const CLOSING: Duration = Duration::from_millis(800);
 /// Peers for whom there was no seat are told as one line a second.
 static FULL: Tally = Tally::new();
 
-/// Serves until `stop`; then tells every peer so, and within a second all are gone.
+/// Takes the listener into the current runtime. What is returned serves until `stop`; then it tells every
+/// peer so, and within a second all are gone.
 ///
 /// Runs on one thread and blocks it for no longer than a system call; what may block goes to the
 /// runtime's blocking threads. A sound driver or name service that hangs stays there: shut the runtime
@@ -33,13 +35,17 @@ static FULL: Tally = Tally::new();
 ///
 /// # Errors
 /// The listener cannot be watched by the runtime.
-pub async fn serve(door: Door, stop: Stop) -> Result<()> {
+pub fn open(door: Door, stop: Stop) -> Result<impl Future<Output = ()>> {
     let Door { listener, shared } = door;
     // An inherited listener need not be so already, and a blocking one would hold the thread.
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| UnixListener::from_std(listener))
         .context(|| "cannot serve the control socket".to_owned())?;
+    Ok(serve(listener, shared, stop))
+}
+
+async fn serve(listener: UnixListener, shared: Arc<Shared>, stop: Stop) {
     let mut talks = JoinSet::new();
     tokio::select! {
         () = stop.stopped() => {}
@@ -56,7 +62,6 @@ pub async fn serve(door: Door, stop: Stop) -> Result<()> {
         );
         talks.shutdown().await;
     }
-    Ok(())
 }
 
 /// Lets everybody in; never ends by itself.

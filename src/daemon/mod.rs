@@ -126,7 +126,7 @@ struct Running {
     threads: station::Threads,
     /// Resolves when the last HTTP connection is done.
     http_done: tokio::task::JoinHandle<()>,
-    control_done: tokio::task::JoinHandle<Result<()>>,
+    control_done: tokio::task::JoinHandle<()>,
     /// Dropped first: no new connections, and answers end.
     doors: StopOwner,
     /// Dropped next: capture ends, and with it the streams.
@@ -155,7 +155,10 @@ impl Built {
             let _workers = workers.enter();
             workers.spawn(http.open(&doors_stop)?)
         };
-        let control_done = admin.spawn(control::serve(control, doors_stop));
+        let control_done = {
+            let _admin = admin.enter();
+            admin.spawn(control::open(control, doors_stop)?)
+        };
         Ok(Running {
             station,
             threads,

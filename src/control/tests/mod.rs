@@ -18,7 +18,7 @@ use talas_wire::ReloadReport;
 use tokio::sync::mpsc;
 
 use super::limits::{Limits, SeatLimits};
-use super::{Door, Order, Settings, Shared, serve};
+use super::{Door, Order, Settings, Shared, server};
 use crate::capture;
 use crate::capture::settings::{SourceSettings, ToneSettings};
 use crate::error::{Error, Kind};
@@ -63,7 +63,7 @@ fn open_with(limits: Limits, orders: mpsc::Sender<Order>) -> House {
     let (door_owner, door_stop) = stop::pair().expect("descriptors");
     let server = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(serve(door, door_stop)).expect("served");
+        runtime.block_on(async { server::open(door, door_stop).expect("opened").await });
     });
     House {
         address,
