@@ -4,6 +4,9 @@
 //! Nothing else of the daemon is here, so that this is built in seconds and no cfg goes through its
 //! dependencies.
 
+// The module brings its own tests, which run in the daemon, on real threads.
+#![cfg(not(test))]
+
 /// The daemon's has the standard library's.
 mod sync {
     pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
