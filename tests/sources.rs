@@ -17,23 +17,7 @@ const PATIENT: &str = "[capture]\nbuffer_ms = 5000\n";
 fn wav(sample_rate: u32, channels: u16, bits: u16, samples: &[i32]) -> Vec<u8> {
     let bytes = usize::from(bits / 8);
     let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()[..bytes].to_vec()).collect();
-    let align = channels * bits / 8;
-    let size = u32::try_from(data.len()).unwrap();
-    let mut file = Vec::new();
-    file.extend(b"RIFF");
-    file.extend((36 + size).to_le_bytes());
-    file.extend(b"WAVEfmt ");
-    file.extend(16_u32.to_le_bytes());
-    file.extend(1_u16.to_le_bytes());
-    file.extend(channels.to_le_bytes());
-    file.extend(sample_rate.to_le_bytes());
-    file.extend((sample_rate * u32::from(align)).to_le_bytes());
-    file.extend(align.to_le_bytes());
-    file.extend(bits.to_le_bytes());
-    file.extend(b"data");
-    file.extend(size.to_le_bytes());
-    file.extend(data);
-    file
+    wav_file(1, sample_rate, channels, bits, &data)
 }
 
 /// Samples that look like nothing else, of so many bits.

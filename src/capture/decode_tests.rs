@@ -1,5 +1,10 @@
 //! The reader against files made byte by byte, whole and broken.
 
+#[path = "../../tests/common/wav.rs"]
+mod wav;
+
+use wav::wav_file;
+
 use super::*;
 use crate::dsp::convert::to_s16_le;
 use symphonia::core::checksum::{Crc8Ccitt, Crc16Ansi, Md5};
@@ -15,21 +20,7 @@ const FLAC_HEADER: usize = 42;
 const BLOCK: usize = 16;
 
 fn wav(tag: u16, bits: u16, channels: u16, data: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(data.len()).expect("small");
-    let frame = channels * (bits / 8);
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend((length + 36).to_le_bytes());
-    bytes.extend(b"WAVEfmt \x10\0\0\0");
-    bytes.extend(tag.to_le_bytes());
-    bytes.extend(channels.to_le_bytes());
-    bytes.extend(48_000_u32.to_le_bytes());
-    bytes.extend((48_000 * u32::from(frame)).to_le_bytes());
-    bytes.extend(frame.to_le_bytes());
-    bytes.extend(bits.to_le_bytes());
-    bytes.extend(b"data");
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(data);
-    bytes
+    wav_file(tag, 48_000, channels, bits, data)
 }
 
 /// A WAV file of random-looking 16-bit samples, and the samples.

@@ -16,6 +16,7 @@ mod exposition;
 mod http;
 mod shop;
 mod sse;
+mod wav;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -38,6 +39,7 @@ pub use exposition::*;
 pub use http::*;
 pub use shop::*;
 pub use sse::*;
+pub use wav::*;
 
 /// Longest time anything in a test may take. Not a target: a bound for a machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(20);
