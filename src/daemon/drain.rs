@@ -76,7 +76,7 @@ pub fn drain(running: Running) {
         drop(control_socket);
     });
     steps.step("runtimes", || {
-        workers.shutdown_timeout(Duration::from_millis(200));
+        workers.shut_down(Duration::from_millis(200));
         admin.shutdown_timeout(Duration::from_millis(100));
     });
     tracing::info!(event = "stopped", took_ms = steps.began.elapsed().as_millis(), "stopped");

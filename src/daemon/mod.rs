@@ -26,6 +26,7 @@ use crate::http;
 use crate::library::Library;
 use crate::station::{self, Station};
 use crate::tools::stop::{self, Stop, StopOwner};
+use crate::tools::workers::Crew;
 use crate::tools::{journal, listen, paths};
 use cli::Arguments;
 
@@ -93,7 +94,7 @@ struct Built {
     control: control::Door,
     control_socket: sockets::ControlSocket,
     orders: mpsc::Receiver<control::Order>,
-    workers: Runtime,
+    workers: Crew,
     admin: Runtime,
 }
 
@@ -113,8 +114,7 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let (control_listener, control_socket) = sockets::control(inherited.control, &config.control.socket)?;
     let (orders_tx, orders) = mpsc::channel(ORDERS);
     let control = control::Door::new(control_listener, &config.control, station.clone(), orders_tx);
-    let workers = Builder::new_multi_thread().thread_name("worker").enable_all().build();
-    let workers = workers.context(|| "cannot start the worker threads".to_owned())?;
+    let workers = Crew::start()?;
     let admin = Builder::new_current_thread().enable_all().build();
     let admin = admin.context(|| "cannot start the admin runtime".to_owned())?;
     Ok(Built { station, parts, library, http, control, control_socket, orders, workers, admin })
@@ -133,7 +133,7 @@ struct Running {
     pipeline: StopOwner,
     control_socket: sockets::ControlSocket,
     orders: mpsc::Receiver<control::Order>,
-    workers: Runtime,
+    workers: Crew,
     admin: Runtime,
 }
 
@@ -151,10 +151,7 @@ impl Built {
         }
         station.set_addresses(urls);
         let threads = parts.spawn(&station, &pipeline_stop)?;
-        let http_done = {
-            let _workers = workers.enter();
-            workers.spawn(http.open(&doors_stop)?)
-        };
+        let http_done = admin.spawn(http.open(workers.workers(), &doors_stop)?);
         let control_done = {
             let _admin = admin.enter();
             admin.spawn(control::open(control, doors_stop)?)

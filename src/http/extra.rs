@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio_stream::wrappers::WatchStream;
 
-use crate::mux::sse;
+use crate::mux::sse::{self, Event};
 use crate::station::{Levels, Scale, Station, meters};
 
 /// Which of them a listener asks for.
@@ -37,7 +36,7 @@ impl Extra {
     }
 
     /// The next event. Of several that came while nobody asked, the newest.
-    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         if let Poll::Ready(Some(_)) = poll(self.quality.as_mut(), cx) {
             return Poll::Ready(event("quality", &self.station.quality()));
         }
@@ -58,6 +57,6 @@ where
     stream.map_or(Poll::Pending, |stream| stream.poll_next_unpin(cx))
 }
 
-fn event(name: &str, data: &impl serde::Serialize) -> Bytes {
+fn event(name: &str, data: &impl serde::Serialize) -> Event {
     sse::event(name, None, &serde_json::to_vec(data).unwrap_or_default())
 }

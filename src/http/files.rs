@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::file_body::{FileBody, Piece};
 use super::promise::Promise;
 use super::range::{self, Selection};
+use super::repeat::OneRange;
 use super::reply::Problem;
 use super::site::{Peer, Site};
 use super::validators::{Validators, Verdict, Version};
@@ -128,6 +129,16 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
 }
 
 fn select(track: &Track, opened: Opened, request: &Request, size: u64, selection: Selection) -> Response {
+    let promise = Promise::new(size, (opened.stat.st_mtime, nanoseconds(opened.stat.st_mtime_nsec)));
+    let one_range = match &selection {
+        Selection::Single(range) => Some(OneRange {
+            file: opened.file.clone(),
+            promise,
+            changed: (opened.stat.st_ctime, nanoseconds(opened.stat.st_ctime_nsec)),
+            range: range.clone(),
+        }),
+        _ => None,
+    };
     let (status, content_type, pieces, content_range) = match selection {
         Selection::Unsatisfiable => return unsatisfiable(size),
         Selection::Whole => (StatusCode::OK, None, VecDeque::from([Piece::Span(0..size)]), None),
@@ -142,7 +153,6 @@ fn select(track: &Track, opened: Opened, request: &Request, size: u64, selection
             (StatusCode::PARTIAL_CONTENT, Some(content_type), pieces, None)
         }
     };
-    let promise = Promise::new(size, (opened.stat.st_mtime, nanoseconds(opened.stat.st_mtime_nsec)));
     let body = FileBody::new(opened.file, promise, pieces, connection(request));
     let length = body.left();
     let body = if *request.method() == Method::HEAD { Body::empty() } else { Body::new(body) };
@@ -160,6 +170,9 @@ fn select(track: &Track, opened: Opened, request: &Request, size: u64, selection
         set(headers, CONTENT_RANGE, content_range);
     }
     set(headers, CONTENT_DISPOSITION, disposition(&track.name()));
+    if let Some(one_range) = one_range {
+        response.extensions_mut().insert(one_range);
+    }
     response
 }
 

@@ -19,6 +19,7 @@ mod place;
 mod promise;
 mod query;
 mod range;
+mod repeat;
 mod reply;
 mod serve;
 pub mod settings;

@@ -24,6 +24,24 @@ impl Promise {
         Ok(Self::new(now.size(), (now.mtime(), now.mtime_nsec())))
     }
 
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the file is still the very same, for a new answer to say of it what an older one said. `changed` is
+    /// when anything of it changed last, as known then.
+    ///
+    /// # Errors
+    /// The file cannot be asked.
+    pub fn is_kept(&self, file: &File, changed: (i64, i64)) -> io::Result<bool> {
+        let now = file.metadata()?;
+        Ok(now.nlink() > 0
+            && now.size() == self.size
+            && (now.mtime(), now.mtime_nsec()) == self.modified
+            && (now.ctime(), now.ctime_nsec()) == changed)
+    }
+
     /// Whether it still holds. A file that has only grown is the same as far as was promised.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Accepting connections and seeing them to their end.
 
+use std::convert::Infallible;
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::net::{SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, SelectAll, once, select_all};
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
@@ -21,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::repeat;
 use super::settings::Settings;
 use super::site::{Peer, Site, metrics_router, router};
 use super::wire::{Meter, Wire};
@@ -31,6 +35,7 @@ use crate::tools::clock;
 use crate::tools::listen::accept_tcp;
 use crate::tools::stop::Stop;
 use crate::tools::tally::Tally;
+use crate::tools::workers::Workers;
 
 /// How long a client may take for the head of its first request, and of each later one once begun.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -76,6 +81,7 @@ struct Loop {
     router: Router,
     site: Arc<Site>,
     permits: Arc<Semaphore>,
+    workers: Workers,
     tracker: TaskTracker,
     tally: Tally,
     /// Times that all places were taken.
@@ -101,6 +107,8 @@ impl Loop {
 
     fn accept_on(self: Arc<Self>, listener: StdTcpListener) -> Result<()> {
         listener.set_nonblocking(true)?;
+        let workers = self.workers.clone();
+        let _first = workers.first().enter();
         let listener = TcpListener::from_std(listener)?;
         self.tracker.clone().spawn(accept(self, listener));
         Ok(())
@@ -141,18 +149,19 @@ impl Door {
         Handle { site: self.site.clone() }
     }
 
-    /// Opens the door on the current runtime: accepts until the stop signal, then lets every connection
-    /// finish its answer. Streams end by themselves when the programme does.
+    /// Opens the door: the first worker accepts until the stop signal, the least busy one serves; then every
+    /// connection may finish its answer. Streams end by themselves when the programme does.
     ///
     /// # Errors
-    /// A listener cannot be handed to the runtime.
-    pub fn open(self, stop: &Stop) -> Result<impl Future<Output = ()> + use<>> {
+    /// A listener cannot be handed to the worker.
+    pub fn open(self, workers: &Workers, stop: &Stop) -> Result<impl Future<Output = ()> + use<>> {
         let tracker = TaskTracker::new();
         let door = |router: Router, connections: usize| {
             Arc::new(Loop {
                 router,
                 site: self.site.clone(),
                 permits: Arc::new(Semaphore::new(connections)),
+                workers: workers.clone(),
                 tracker: tracker.clone(),
                 tally: Tally::new(),
                 full: Tally::new(),
@@ -188,17 +197,23 @@ async fn accept(shared: Arc<Loop>, listener: TcpListener) {
         tokio::select! {
             () = shared.stop.stopped() => return,
             (stream, address) = accept_tcp(&listener, &shared.tally) => {
-                let shared_task = shared.clone();
-                shared.tracker.spawn(async move {
+                // From the events of this thread's runtime to those of another's.
+                let Ok(stream) = stream.into_std() else { continue };
+                let (seat, shared_task) = (shared.workers.least_busy(), shared.clone());
+                let handle = seat.handle.clone();
+                let serving = async move {
                     serve(&shared_task, stream, address).await;
-                    drop(permit);
-                });
+                    drop((permit, seat));
+                };
+                shared.tracker.spawn_on(serving, &handle);
             }
         }
     }
 }
 
-async fn serve(shared: &Arc<Loop>, stream: TcpStream, address: SocketAddr) {
+async fn serve(shared: &Arc<Loop>, stream: StdTcpStream, address: SocketAddr) {
+    // Fails where the kernel watches no more descriptors: the connection is closed then.
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     let connections = shared.site.station.http_connections();
     connections.fetch_add(1, Ordering::Relaxed);
     let stale_after = shared.site.settings.load().stale_after;
@@ -218,13 +233,75 @@ async fn serve(shared: &Arc<Loop>, stream: TcpStream, address: SocketAddr) {
 /// Serves requests until either side has enough. Some reason when the connection is to be reset.
 async fn converse(
     shared: &Arc<Loop>,
-    wire: Wire,
+    mut wire: Wire,
     address: SocketAddr,
     meter: &Arc<Meter>,
 ) -> Option<&'static str> {
     let peer = Peer { address, meter: meter.clone() };
+    if let Over::Yes(reason) = converse_shortly(shared, &mut wire, &peer).await {
+        return reason;
+    }
+    wire.hold_usual();
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service(shared, peer)));
+    let mut fate = fate(shared, meter);
+    loop {
+        tokio::select! {
+            biased;
+            // An error here is the peer's own doing: nobody is left to tell.
+            _ = connection.as_mut() => return None,
+            Some(turn) = fate.next() => match turn {
+                Turn::Reset(reason) => return Some(reason),
+                Turn::Stop => connection.as_mut().graceful_shutdown(),
+            },
+        }
+    }
+}
+
+/// Whether a connection is over, and for what reason it is to be reset if it is.
+enum Over {
+    No,
+    Yes(Option<&'static str>),
+}
+
+/// Serves what can be answered past the HTTP library, which comes next unless the connection is over.
+async fn converse_shortly(shared: &Loop, wire: &mut Wire, peer: &Peer) -> Over {
+    let mut repeats = pin!(repeat::serve(wire, &shared.router, peer, &shared.stop));
+    let mut fate = fate(shared, &peer.meter);
+    loop {
+        tokio::select! {
+            biased;
+            end = repeats.as_mut() => return match end {
+                Ok(repeat::End::Unusual) => Over::No,
+                Ok(repeat::End::Closed) => Over::Yes(None),
+                Err(error) => {
+                    // The peer's own doing, or that of a file that is not what was promised.
+                    tracing::debug!(event = "answer_broken", reason = %error, "an answer breaks off");
+                    Over::Yes(None)
+                }
+            },
+            Some(turn) = fate.next() => match turn {
+                Turn::Reset(reason) => return Over::Yes(Some(reason)),
+                // The answer under way is the last.
+                Turn::Stop if peer.meter.is_answering() => {}
+                Turn::Stop => return Over::Yes(None),
+            },
+        }
+    }
+}
+
+/// The router, for one connection of the HTTP library.
+fn service(
+    shared: &Loop,
+    peer: Peer,
+) -> impl hyper::service::Service<
+    hyper::Request<hyper::body::Incoming>,
+    Response = http::Response<Counted>,
+    Error = Infallible,
+    Future: Send,
+> + use<> {
     let router = shared.router.clone();
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+    service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let in_flight = peer.meter.begin_request();
         request.extensions_mut().insert(peer.clone());
         let response = router.clone().oneshot(request.map(Body::new));
@@ -239,24 +316,35 @@ async fn converse(
                 response.map(|body| Counted::new(body, in_flight))
             })
         }
-    });
-    let builder = builder();
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
+    })
+}
+
+/// What befalls a connection from this side.
+enum Turn {
+    /// The daemon stops.
+    Stop,
+    /// It is to be reset, for this reason.
+    Reset(&'static str),
+}
+
+/// What will befall a connection. It is a stream so that it is polled when it is woken itself, and not with
+/// every block that the connection sends.
+fn fate<'a>(shared: &'a Loop, meter: &'a Meter) -> SelectAll<BoxStream<'a, Turn>> {
+    let stop = once(async { shared.stop.stopped().await }).map(|()| Turn::Stop);
+    let reset = once(reset(shared, meter)).map(Turn::Reset);
+    select_all([stop.boxed(), reset.boxed()])
+}
+
+/// Resolves with the reason when a connection is to be reset.
+async fn reset(shared: &Loop, meter: &Meter) -> &'static str {
     let mut look = tokio::time::interval(LOOK);
-    let mut stopping = false;
     loop {
         tokio::select! {
-            // An error here is the peer's own doing: nobody is left to tell.
-            _ = connection.as_mut() => return None,
-            () = shared.stop.stopped(), if !stopping => {
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = meter.kicked() => return Some("kicked"),
+            () = meter.kicked() => return "kicked",
             _ = look.tick() => {
                 let stale_after = shared.site.settings.load().stale_after;
                 if let Some(reason) = overdue(meter, stale_after) {
-                    return Some(reason);
+                    return reason;
                 }
             }
         }

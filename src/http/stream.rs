@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use super::query::StreamQuery;
 use super::wire::Meter;
 use crate::audio::Gap;
 use crate::error::Result;
-use crate::mux::sse;
+use crate::mux::sse::{self, Event};
 use crate::station::{Key, LastEvent, Packet, Registered, Station, Told, gap_event, state_event};
 use crate::tools::burst::Burst;
 use crate::tools::clock;
@@ -59,12 +59,11 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Bytes that a piece takes on the socket.
-    fn cost(&self, piece: usize) -> usize {
+    /// Bytes that an event takes on the socket.
+    fn cost(&self, event: &Event) -> usize {
         match self {
-            // Its length in hexadecimal, and two line ends.
-            Self::Chunked(_) => piece + format!("{piece:x}").len() + 4,
-            Self::Plain(_) | Self::Multiplexed => piece,
+            Self::Chunked(_) => event.chunk().len(),
+            Self::Plain(_) | Self::Multiplexed => event.length(),
         }
     }
 
@@ -77,7 +76,7 @@ impl Transport {
 }
 
 /// A piece of the body, and the capture time of the block in it if it is one.
-type Piece = (Bytes, Option<i64>);
+type Piece = (Event, Option<i64>);
 
 /// A listener that wants few blocks is not woken for each: it sleeps until one is due, or the state
 /// changes, or its backlog must be looked through before entries are dropped.
@@ -177,14 +176,14 @@ impl StreamBody {
                     Verdict::TellThenSend(missed) => self.tell_missed(&missed),
                     Verdict::TellInstead(own) => return self.tell(&own),
                 }
-                self.queue.push_back((packet.bytes, None));
+                self.queue.push_back((packet.event, None));
             }
             Told::State(_) => {
                 self.let_go();
                 if let Some(paced) = &mut self.paced {
                     paced.is_urgent = false;
                 }
-                self.queue.push_back((packet.bytes, None));
+                self.queue.push_back((packet.event, None));
             }
         }
     }
@@ -214,7 +213,7 @@ impl StreamBody {
             Verdict::TellThenSend(missed) => self.tell_missed(&missed),
             Verdict::Send | Verdict::TellInstead(_) => {}
         }
-        self.queue.push_back((packet.bytes.clone(), Some(mono_ns)));
+        self.queue.push_back((packet.event.clone(), Some(mono_ns)));
     }
 
     /// A held block is older than what comes now: it is skipped.
@@ -261,35 +260,41 @@ impl StreamBody {
             if self.ended {
                 return Poll::Ready(None);
             }
-            if self.heartbeat.poll_tick(cx).is_ready() {
-                self.heartbeats += 1;
-                let data = format!("heartbeat-{}", self.heartbeats);
-                self.queue.push_back((sse::event("heartbeat", None, data.as_bytes()), None));
-                continue;
-            }
             if let Poll::Ready(event) = self.extra.poll_event(cx) {
                 self.queue.push_back((event, None));
                 continue;
             }
             if self.paced.as_mut().is_some_and(|paced| paced.is_asleep(cx)) {
-                return Poll::Pending;
+                ready!(self.poll_heartbeat(cx));
+                continue;
             }
             match self.feed.poll_next(self.newest(), cx) {
                 Poll::Ready(Next::Entry(packet)) => self.take(packet),
                 Poll::Ready(Next::Missed(_)) => self.place.lag(),
                 Poll::Ready(Next::Closed) => self.ended = true,
                 Poll::Pending if self.finish_look(cx) => {}
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => ready!(self.poll_heartbeat(cx)),
             }
         }
     }
 
-    fn count(&self, bytes: usize, captured_ns: Option<i64>) {
+    /// Asked only when there is nothing to send: the clock is not looked at for every block.
+    fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.heartbeat.poll_tick(cx));
+        self.heartbeats += 1;
+        let data = format!("heartbeat-{}", self.heartbeats);
+        self.queue.push_back((sse::event("heartbeat", None, data.as_bytes()), None));
+        Poll::Ready(())
+    }
+
+    fn count(&self, event: &Event, captured_ns: Option<i64>) {
         let listener = &self.registered.listener;
-        let cost = self.transport.cost(bytes);
+        let cost = self.transport.cost(event);
         listener.handed_over(cost, captured_ns);
-        if matches!(self.transport, Transport::Multiplexed) {
-            listener.written(cost);
+        match &self.transport {
+            Transport::Chunked(meter) => meter.expect(event.chunk()),
+            Transport::Plain(_) => {}
+            Transport::Multiplexed => listener.written(cost),
         }
     }
 }
@@ -335,9 +340,9 @@ impl Body for StreamBody {
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         match this.poll_piece(cx) {
-            Poll::Ready(Some((bytes, captured_ns))) => {
-                this.count(bytes.len(), captured_ns);
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            Poll::Ready(Some((event, captured_ns))) => {
+                this.count(&event, captured_ns);
+                Poll::Ready(Some(Ok(Frame::data(event.bytes()))))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,

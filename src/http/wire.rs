@@ -1,6 +1,7 @@
 //! The I/O of one connection: knows when a peer stopped taking, and credits a
 //! live stream with what really reached the socket.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -8,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf, Bytes, BytesMut};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -20,6 +23,9 @@ use crate::tools::lock::lock;
 /// Bytes that the kernel may hold unsent for one connection: enough for a few blocks, so that a slow
 /// listener is known as slow before the kernel has swallowed seconds.
 const NOTSENT_LOWAT: u32 = 128 * 1024;
+
+/// Bytes read ahead at a time: the head of a request as browsers write them.
+const AHEAD_BYTES: usize = 2048;
 
 /// What a connection and its requests share.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub struct Meter {
     listener: Mutex<Option<Arc<Listener>>>,
     /// Bytes of files on their way to this connection.
     passage: Passage,
+    /// The chunk that the stream gave last, as it will be on the wire.
+    expected: Mutex<Bytes>,
 }
 
 impl Meter {
@@ -53,12 +61,18 @@ impl Meter {
             kicked: Notify::new(),
             listener: Mutex::new(None),
             passage: Passage::default(),
+            expected: Mutex::default(),
         }
     }
 
     /// What is written from now on belongs to this stream, or to none.
     pub fn carry(&self, listener: Option<Arc<Listener>>) {
         *lock(&self.listener) = listener;
+    }
+
+    /// What the stream hands over next will be framed as this chunk, which lies in memory as a whole.
+    pub fn expect(&self, chunk: &Bytes) {
+        *lock(&self.expected) = chunk.clone();
     }
 
     /// The connection is to be reset.
@@ -88,6 +102,11 @@ impl Meter {
         self.spoke.load(Ordering::Relaxed)
     }
 
+    /// Whether a request is being answered.
+    pub fn is_answering(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
     /// How long ago the connection began.
     pub fn age(&self, now_ns: i64) -> Duration {
         nanos(now_ns - self.opened_ns)
@@ -103,7 +122,7 @@ impl Meter {
 
     /// For how long nothing has happened without a request being answered.
     pub fn idle_for(&self, now_ns: i64) -> Duration {
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
+        if self.is_answering() {
             return Duration::ZERO;
         }
         nanos(now_ns - self.active_ns.load(Ordering::Relaxed))
@@ -111,20 +130,25 @@ impl Meter {
 
     fn note_write(&self, result: &Poll<io::Result<usize>>) {
         match result {
-            Poll::Ready(Ok(bytes)) => {
-                self.stuck_since_ns.store(0, Ordering::Relaxed);
-                self.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
-                if let Some(listener) = &*lock(&self.listener) {
-                    listener.written(*bytes);
-                }
-            }
-            Poll::Pending => {
-                let now_ns = clock::mono_ns();
-                // Only the first of many refusals begins the time.
-                let _ = self.stuck_since_ns.compare_exchange(0, now_ns, Ordering::Relaxed, Ordering::Relaxed);
-            }
+            Poll::Ready(Ok(bytes)) => self.note_taken(*bytes),
+            Poll::Pending => self.note_refusal(),
             Poll::Ready(Err(_)) => {}
         }
+    }
+
+    /// The socket took so many bytes of a stream, or anything else.
+    fn note_taken(&self, bytes: usize) {
+        self.stuck_since_ns.store(0, Ordering::Relaxed);
+        self.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
+        if let Some(listener) = &*lock(&self.listener) {
+            listener.written(bytes);
+        }
+    }
+
+    /// The socket took nothing. Only the first of many refusals begins the time.
+    fn note_refusal(&self) {
+        let now_ns = clock::mono_ns();
+        let _ = self.stuck_since_ns.compare_exchange(0, now_ns, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -149,6 +173,22 @@ pub struct Wire {
     stream: TcpStream,
     meter: Arc<Meter>,
     sender: Sender,
+    /// What was read and is nobody's yet.
+    ahead: BytesMut,
+    /// Bytes that the kernel may hold unsent.
+    unsent_bytes: u32,
+}
+
+/// What came of offering bytes to a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Some bytes were taken; all that were offered, or what the socket had room for.
+    Written {
+        /// Whether all were.
+        is_all: bool,
+    },
+    /// There was nothing to offer.
+    Nothing,
 }
 
 impl Wire {
@@ -161,7 +201,16 @@ impl Wire {
         let _ = socket.set_tcp_notsent_lowat(NOTSENT_LOWAT);
         let _ = socket.set_tcp_user_timeout(Some(vanished_after));
         let meter = Arc::new(Meter::new());
-        (Self { stream, meter: meter.clone(), sender: Sender::default() }, meter)
+        (
+            Self {
+                stream,
+                meter: meter.clone(),
+                sender: Sender::default(),
+                ahead: BytesMut::new(),
+                unsent_bytes: NOTSENT_LOWAT,
+            },
+            meter,
+        )
     }
 
     /// From here on closing means a reset: what the kernel still holds is thrown away.
@@ -180,9 +229,100 @@ impl Wire {
 }
 
 impl Wire {
+    /// What was read and is nobody's yet.
+    pub fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// So many bytes of that have been dealt with.
+    pub fn take_ahead(&mut self, length: usize) {
+        self.ahead.advance(length);
+    }
+
+    /// Reads more of it; 0 at the end.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn read_ahead(&mut self) -> io::Result<usize> {
+        self.ahead.reserve(AHEAD_BYTES);
+        let read = self.stream.read_buf(&mut self.ahead).await?;
+        self.meter.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
+        Ok(read)
+    }
+
+    /// Bytes that the kernel may hold unsent.
+    pub fn unsent_bytes(&self) -> u32 {
+        self.unsent_bytes
+    }
+
+    /// Lets the kernel hold so many bytes unsent from now on.
+    pub fn hold_unsent(&mut self, bytes: u32) {
+        // As in `new`, it fails when the peer has left.
+        let _ = SockRef::from(&self.stream).set_tcp_notsent_lowat(bytes);
+        self.unsent_bytes = bytes;
+    }
+
+    /// Nothing special holds for this connection any more.
+    pub fn hold_usual(&mut self) {
+        if self.unsent_bytes != NOTSENT_LOWAT {
+            self.hold_unsent(NOTSENT_LOWAT);
+        }
+    }
+
+    /// Lets `send` write to the socket when it takes something. A short write is no reason to try again at
+    /// once: the socket is full then.
+    ///
+    /// # Errors
+    /// Those of `send`, and the connection's.
+    pub async fn offer(
+        &mut self,
+        mut send: impl FnMut(&SockRef<'_>) -> io::Result<Offer>,
+    ) -> io::Result<Offer> {
+        poll_fn(|cx| {
+            let result = self.poll_offer(cx, &mut send);
+            match &result {
+                Poll::Ready(Ok(_)) => self.meter.note_taken(0),
+                Poll::Ready(Err(_)) => {}
+                Poll::Pending => self.meter.note_refusal(),
+            }
+            result
+        })
+        .await
+    }
+
+    fn poll_offer(
+        &self,
+        cx: &mut Context<'_>,
+        send: &mut impl FnMut(&SockRef<'_>) -> io::Result<Offer>,
+    ) -> Poll<io::Result<Offer>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let mut offer = None;
+            let tried =
+                self.stream.try_io(Interest::WRITABLE, || match send(&SockRef::from(&self.stream))? {
+                    full @ Offer::Written { is_all: false } => {
+                        offer = Some(full);
+                        Err(io::ErrorKind::WouldBlock.into())
+                    }
+                    done => Ok(done),
+                });
+            match (tried, offer) {
+                (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (tried, full) => return Poll::Ready(full.map_or(tried, Ok)),
+            }
+        }
+    }
+
     /// Writes memory, or the files that stand-ins mean.
     fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match bufs.iter().position(|buf| is_stand_in(buf)) {
+            None if bufs.len() > 1 => {
+                let expected = lock(&self.meter.expected);
+                match one_piece(&expected, bufs) {
+                    Some(piece) => Pin::new(&mut self.stream).poll_write(cx, piece),
+                    None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+                }
+            }
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
             Some(first) if bufs[..first].iter().all(|buf| buf.is_empty()) => {
                 self.sender.poll_send(&self.meter.passage, &self.stream, bufs[first].len(), cx)
@@ -193,9 +333,31 @@ impl Wire {
     }
 }
 
+/// What several slices say, where it lies in `chunk` as one: the HTTP library frames a chunk by a slice before it
+/// and one after. One slice is written at less cost than three, and the difference is a good part of what
+/// a listener costs.
+fn one_piece<'a>(chunk: &'a [u8], bufs: &[IoSlice<'_>]) -> Option<&'a [u8]> {
+    let inside = |buf: &&[u8]| chunk.as_ptr_range().contains(&buf.as_ptr());
+    let slices = || bufs.iter().map(|buf| &**buf);
+    let at = slices().position(|buf| inside(&buf))?;
+    let before: usize = slices().take(at).map(<[u8]>::len).sum();
+    let begin = (bufs[at].as_ptr().addr() - chunk.as_ptr().addr()).checked_sub(before)?;
+    let mut rest = &chunk[begin..];
+    for buf in slices() {
+        let is_same = std::ptr::eq(rest.as_ptr(), buf.as_ptr()) && rest.len() >= buf.len();
+        rest = if is_same { &rest[buf.len()..] } else { rest.strip_prefix(buf)? };
+    }
+    Some(&chunk[begin..chunk.len() - rest.len()])
+}
+
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.ahead.is_empty() {
+            let length = this.ahead.len().min(buf.remaining());
+            buf.put_slice(&this.ahead.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         this.meter.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
         Poll::Ready(Ok(()))
@@ -231,5 +393,27 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_one_piece_where_they_say_what_lies_there() {
+        let chunk = b"3\r\nabc\r\n".to_vec();
+        let (data, elsewhere) = (&chunk[3..6], b"abc".to_vec());
+        let piece = |bufs: &[&[u8]]| {
+            let bufs: Vec<IoSlice<'_>> = bufs.iter().map(|buf| IoSlice::new(buf)).collect();
+            one_piece(&chunk, &bufs).map(<[u8]>::to_vec)
+        };
+        assert_eq!(piece(&[b"3\r\n", data, b"\r\n"]).as_deref(), Some(&b"3\r\nabc\r\n"[..]));
+        assert_eq!(piece(&[b"\n", data, b"\r"]).as_deref(), Some(&b"\nabc\r"[..]), "after a short write");
+        assert_eq!(piece(&[&data[1..], b"\r\n"]).as_deref(), Some(&b"bc\r\n"[..]));
+        assert_eq!(piece(&[b"4\r\n", data, b"\r\n"]), None, "another length");
+        assert_eq!(piece(&[b"head\r\n\r\n3\r\n", data, b"\r\n"]), None, "more than lies before");
+        assert_eq!(piece(&[b"3\r\n", data, b"\r\n4\r\n"]), None, "more than lies behind");
+        assert_eq!(piece(&[b"3\r\n", &elsewhere, b"\r\n"]), None, "other memory");
     }
 }

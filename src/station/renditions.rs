@@ -7,15 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::controls::Scale;
 use super::replay::Replay;
 use crate::audio::{Assembler, Block, Gap, Item, Payload, Quantum, StateMark, Unit};
 use crate::codec::frames::{self, Encoding, FrameEncoder};
 use crate::codec::reduce::Reducer;
 use crate::error::{Error, Kind, Result};
-use crate::mux::sse;
+use crate::mux::sse::{self, Event};
 use crate::tools::clock::WallClock;
 use crate::tools::lock::lock;
 use crate::tools::spread::{Cursor, Extent, Limits, Log, Next, Writer, spread_log};
@@ -73,7 +71,7 @@ pub struct Packet {
     /// What it tells.
     pub told: Told,
     /// The event.
-    pub bytes: Bytes,
+    pub event: Event,
 }
 
 impl Extent for Packet {
@@ -82,7 +80,7 @@ impl Extent for Packet {
     }
 
     fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.event.length()
     }
 
     fn epoch(&self) -> u64 {
@@ -355,7 +353,7 @@ impl Encode {
     fn take(&mut self, quantum: &Quantum) {
         let Self { encoder, writer, running, .. } = self;
         encoder.push(quantum, |packet| {
-            running.bytes.fetch_add(packet.bytes.len() as u64, Ordering::Relaxed);
+            running.bytes.fetch_add(packet.event.length() as u64, Ordering::Relaxed);
             writer.append(packet);
         });
     }
@@ -366,21 +364,21 @@ fn encode(encoder: &FrameEncoder, wall: &WallClock, item: Item) -> Packet {
     match unit {
         Unit::Block(block) => {
             let id = format!("frame-{}", block.number);
-            let bytes = sse::event("audio-frame", Some(&id), &encoder.block(&block, wall));
+            let event = sse::event("audio-frame", Some(&id), &encoder.block(&block, wall));
             let Block { number, position, mono_ns, captured: frames, .. } = block;
-            Packet { epoch, told: Told::Block { number, position, frames, mono_ns }, bytes }
+            Packet { epoch, told: Told::Block { number, position, frames, mono_ns }, event }
         }
-        Unit::Gap(gap) => Packet { epoch, bytes: gap_event(&gap, wall), told: Told::Gap(gap) },
-        Unit::State(mark) => Packet { epoch, bytes: state_event(&mark), told: Told::State(mark) },
+        Unit::Gap(gap) => Packet { epoch, event: gap_event(&gap, wall), told: Told::Gap(gap) },
+        Unit::State(mark) => Packet { epoch, event: state_event(&mark), told: Told::State(mark) },
     }
 }
 
 /// A `gap` event.
-pub fn gap_event(gap: &Gap, wall: &WallClock) -> Bytes {
+pub fn gap_event(gap: &Gap, wall: &WallClock) -> Event {
     sse::event("gap", None, frames::gap(gap, wall).as_bytes())
 }
 
 /// A `state` event.
-pub fn state_event(mark: &StateMark) -> Bytes {
+pub fn state_event(mark: &StateMark) -> Event {
     sse::event("state", None, frames::state(mark).as_bytes())
 }

@@ -10,10 +10,11 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::lock::lock;
+use super::relay::{self, Sleeper};
 use super::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// What the log must know of an entry to bound itself.
@@ -63,7 +64,7 @@ struct Inner<T> {
     epoch: u64,
     closed: bool,
     /// One place for each cursor that ever slept: a cursor cannot queue up twice.
-    sleepers: Vec<Option<Waker>>,
+    sleepers: Vec<Option<Sleeper>>,
     free_places: Vec<usize>,
 }
 
@@ -91,7 +92,7 @@ impl<T> Clone for Log<T> {
 pub struct Writer<T> {
     shared: Arc<Shared<T>>,
     /// Kept between appends so that waking readers does not allocate.
-    woken: Vec<Waker>,
+    woken: Vec<Sleeper>,
 }
 
 /// A reader's place.
@@ -197,7 +198,7 @@ impl<T: Extent + Clone> Writer<T> {
 
     fn wake(&mut self) {
         self.shared.bell.notify_all();
-        self.woken.drain(..).for_each(Waker::wake);
+        relay::wake_all(&mut self.woken);
     }
 }
 
@@ -208,7 +209,7 @@ impl<T> Drop for Writer<T> {
         self.woken.extend(inner.sleepers.iter_mut().filter_map(Option::take));
         drop(inner);
         self.shared.bell.notify_all();
-        self.woken.drain(..).for_each(Waker::wake);
+        relay::wake_all(&mut self.woken);
     }
 }
 
@@ -289,8 +290,8 @@ impl<T: Extent + Clone> Cursor<T> {
             }
         });
         match &mut inner.sleepers[place] {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            slot => *slot = Some(cx.waker().clone()),
+            Some(sleeper) if sleeper.is(cx.waker()) => {}
+            slot => *slot = Some(Sleeper::here(cx.waker())),
         }
         Poll::Pending
     }

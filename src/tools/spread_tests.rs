@@ -1,6 +1,7 @@
 //! The laws of the spread log.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 
 use proptest::prelude::*;
 

@@ -14,5 +14,7 @@ mod sync {
 
 #[path = "../../../src/tools/lock.rs"]
 mod lock;
+#[path = "../../../src/tools/relay.rs"]
+pub mod relay;
 #[path = "../../../src/tools/spread.rs"]
 pub mod spread;
