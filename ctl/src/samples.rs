@@ -1,7 +1,8 @@
 //! Objects of the wire for the tests: a healthy appliance, and who listens to it.
 
 use talas_wire::{
-    Capture, ConnectionInfo, Disk, Gaps, Listeners, Quality, Realtime, Source, SourceKind, State, Status,
+    Capture, ConnectionInfo, Disk, Gaps, Listeners, Quality, Realtime, Signal, Source, SourceKind, State,
+    Status,
 };
 
 /// A status without anything to complain of, an hour after the start at the epoch.
@@ -40,6 +41,8 @@ pub fn status() -> Status {
             ring_peak: 0.03,
         },
         gaps: Gaps { total: 0, last: None },
+        signal: Signal::Sound,
+        conditions: Vec::new(),
         renditions: Vec::new(),
         listeners: Listeners::default(),
         quality: Quality { profile: "high".to_owned(), scale: 1.0 },

@@ -60,6 +60,7 @@ pub(super) fn describe(keys: &mut impl Keys, config: &mut Config) {
     control(keys, &mut config.control);
     log(keys, &mut config.log);
     capture(keys, &mut config.capture);
+    super::analysis::describe(keys, &mut config.analysis);
     library(keys, &mut config.library);
     access(keys, &mut config.access);
 }

@@ -12,6 +12,7 @@
 //! what a value does, and whether a device, file or group that is named exists.
 
 mod alias;
+mod analysis;
 mod complaint;
 mod document;
 mod environment;
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::tools::{journal, paths};
-use crate::{access, capture, control, http, library};
+use crate::{access, capture, control, dsp, http, library};
 
 use document::Document;
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub log: journal::Settings,
     /// `[capture]`
     pub capture: capture::settings::Settings,
+    /// `[analysis]`
+    pub analysis: dsp::analysis::Settings,
     /// `[library]`
     pub library: library::Settings,
     /// `[access]`

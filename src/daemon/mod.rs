@@ -78,6 +78,7 @@ fn run(arguments: &Arguments, environment: Environment, loaded: Loaded) -> Resul
         loaded.config,
         built.http.handle(),
         built.library.clone(),
+        built.station.clone(),
     );
     let mut running = built.spawn()?;
     let end = running.wait(reloader);
@@ -106,6 +107,7 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let listeners = sockets::http(inherited.http, &config.http.listen)?;
     let metrics_listener = config.http.metrics_listen.map(listen::bind_tcp).transpose()?;
     let (station, parts) = Station::build(&config.capture, &paths::state_dir(), warnings.clone())?;
+    station.apply_analysis(config.analysis.clone());
     let library = Arc::new(Library::new(config.library.clone()));
     let http =
         http::Door::new(listeners, metrics_listener, config.http.clone(), station.clone(), library.clone())?;

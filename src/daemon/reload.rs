@@ -10,6 +10,7 @@ use crate::config::{self, Config, Environment};
 use crate::error::Result;
 use crate::http;
 use crate::library::Library;
+use crate::station::Station;
 use crate::tools::journal;
 
 /// Keys whose new value comes into force at once; every other one needs a restart.
@@ -24,6 +25,9 @@ const LIVE: [&str; 8] = [
     "log.level",
 ];
 
+/// Tables all of whose keys are like that.
+const LIVE_TABLES: [&str; 1] = ["analysis."];
+
 /// Knows where the configuration came from and what is in force.
 pub struct Reloader {
     file: Option<PathBuf>,
@@ -31,6 +35,7 @@ pub struct Reloader {
     current: Config,
     http: http::Handle,
     library: Arc<Library>,
+    station: Arc<Station>,
 }
 
 impl Reloader {
@@ -41,8 +46,9 @@ impl Reloader {
         current: Config,
         http: http::Handle,
         library: Arc<Library>,
+        station: Arc<Station>,
     ) -> Self {
-        Self { file, environment, current, http, library }
+        Self { file, environment, current, http, library, station }
     }
 
     /// Reads the configuration again and puts into force what can be. `status` is what systemd goes on
@@ -74,11 +80,9 @@ impl Reloader {
         let loaded = config::load(self.file.as_deref(), &self.environment)?;
         let mut report = ReloadReport::default();
         for difference in config::differences(&self.current, &loaded.config) {
-            let list = if LIVE.contains(&difference.key.as_str()) {
-                &mut report.applied
-            } else {
-                &mut report.needs_restart
-            };
+            let is_live = LIVE.contains(&difference.key.as_str())
+                || LIVE_TABLES.iter().any(|table| difference.key.starts_with(table));
+            let list = if is_live { &mut report.applied } else { &mut report.needs_restart };
             list.push(difference.key);
         }
         let new = loaded.config;
@@ -88,9 +92,11 @@ impl Reloader {
         }
         self.http.apply(new.http.clone());
         self.library.apply(new.library.clone());
+        self.station.apply_analysis(new.analysis.clone());
         // What needs a restart stays as it is, so that the next reload tells of it again.
         self.current.log = new.log;
         self.current.library = new.library;
+        self.current.analysis = new.analysis;
         let http::Settings { listen, metrics_listen, cors, .. } = &self.current.http;
         let cors = http::settings::Cors { origins: new.http.cors.origins.clone(), ..cors.clone() };
         self.current.http =

@@ -1,5 +1,6 @@
 //! Pure transforms of samples: no I/O, no clocks, no threads, and no failure.
 
+pub mod analysis;
 pub mod chain;
 pub mod conform;
 pub mod convert;

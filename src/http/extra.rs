@@ -1,4 +1,4 @@
-//! Events that a stream carries on request: `meters` and `quality`.
+//! Events that a stream carries on request: `meters`, `quality` with `audio-quality`, and `spectrum`.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,22 +7,27 @@ use futures_util::{Stream, StreamExt};
 use tokio_stream::wrappers::WatchStream;
 
 use crate::mux::sse::{self, Event};
-use crate::station::{Levels, Scale, Station, meters};
+use crate::station::{Heard, Scale, Station, meters, spectrogram_column};
 
 /// Which of them a listener asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Levels of every channel, ten times a second.
     pub meters: bool,
-    /// Changes of the global quality.
+    /// Changes of the global quality; and what is measured of the sound, once a second and whenever a
+    /// condition begins or ends.
     pub quality: bool,
+    /// Columns of the spectrogram, ten times a second.
+    pub spectrum: bool,
 }
 
 /// The events that were asked for.
 pub struct Extra {
     station: Arc<Station>,
-    meters: Option<WatchStream<Levels>>,
+    meters: Option<WatchStream<Arc<Heard>>>,
     quality: Option<WatchStream<Scale>>,
+    audio_quality: Option<WatchStream<Arc<Heard>>>,
+    spectrum: Option<WatchStream<Arc<Heard>>>,
 }
 
 impl Extra {
@@ -32,6 +37,8 @@ impl Extra {
             station: station.clone(),
             meters: wanted.meters.then(|| WatchStream::from_changes(station.watch_meters())),
             quality: wanted.quality.then(|| WatchStream::new(station.watch_quality())),
+            audio_quality: wanted.quality.then(|| WatchStream::from_changes(station.watch_heard())),
+            spectrum: wanted.spectrum.then(|| WatchStream::from_changes(station.watch_meters())),
         }
     }
 
@@ -40,8 +47,16 @@ impl Extra {
         if let Poll::Ready(Some(_)) = poll(self.quality.as_mut(), cx) {
             return Poll::Ready(event("quality", &self.station.quality()));
         }
-        if let Poll::Ready(Some(levels)) = poll(self.meters.as_mut(), cx) {
-            return Poll::Ready(event("meters", &meters(&levels)));
+        if let Poll::Ready(Some(heard)) = poll(self.audio_quality.as_mut(), cx) {
+            return Poll::Ready(event("audio-quality", &self.station.quality_of(&heard)));
+        }
+        if let Poll::Ready(Some(heard)) = poll(self.meters.as_mut(), cx) {
+            return Poll::Ready(event("meters", &meters(&heard)));
+        }
+        while let Poll::Ready(Some(heard)) = poll(self.spectrum.as_mut(), cx) {
+            if let Some(column) = spectrogram_column(&heard) {
+                return Poll::Ready(event("spectrum", &column));
+            }
         }
         Poll::Pending
     }

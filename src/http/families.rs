@@ -59,12 +59,12 @@ impl<'a> Families<'a> {
     }
 
     /// Gauges told apart by one label.
-    pub fn gauges<'l>(
+    pub fn gauges<'l, V: EncodeGaugeValue>(
         &mut self,
         name: &str,
         help: &str,
         label: &str,
-        values: impl IntoIterator<Item = (&'l str, u64)>,
+        values: impl IntoIterator<Item = (&'l str, V)>,
     ) -> fmt::Result {
         self.family(name, help, MetricType::Gauge, |mut family| {
             values

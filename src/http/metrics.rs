@@ -2,7 +2,7 @@
 //!
 //! Nothing is counted here: each scrape renders what the station has at that moment, so the metrics,
 //! the statistics and `talasctl status` cannot differ. No label grows with listeners or with what a
-//! client sends: values are states, reasons, and names of renditions.
+//! client sends: values are states, reasons, channels, conditions and names of renditions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::families::Families;
 use super::reply::Problem;
+use super::sound_metrics;
 use crate::audio;
 use crate::station::{Measures, Station, Streams};
 use talas_wire::{Capture, Realtime};
@@ -95,6 +96,7 @@ impl Collector for Rendered {
         programme(&mut families, &measures)?;
         capture(&mut families, &measures.status.capture)?;
         gaps(&mut families, &measures)?;
+        sound_metrics::sound(&mut families, &measures)?;
         renditions(&mut families, &measures)?;
         streams(&mut families, &measures.streams)?;
         process(&mut families, &measures)

@@ -24,6 +24,7 @@ mod reply;
 mod serve;
 pub mod settings;
 mod site;
+mod sound_metrics;
 mod stream;
 mod tracks;
 mod validators;

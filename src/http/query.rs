@@ -105,8 +105,10 @@ fn events_of(value: &str) -> Result<Wanted, Problem> {
         match word {
             "meters" => wanted.meters = true,
             "quality" => wanted.quality = true,
+            "spectrum" => wanted.spectrum = true,
             _ => {
-                let detail = format!("events is a list of meters and quality, not {}", shown(value));
+                let detail =
+                    format!("events is a list of meters, quality and spectrum, not {}", shown(value));
                 return Err(Problem::bad_request("invalid_query", detail));
             }
         }
@@ -129,7 +131,8 @@ mod tests {
         let events = Wanted::default();
         assert_eq!(parsed, StreamQuery { encoding: Encoding::Json, scale: None, max_fps: None, events });
         let parsed = stream("max_fps=12.5&events=quality,meters").expect("valid");
-        assert_eq!((parsed.max_fps, parsed.events), (Some(12.5), Wanted { meters: true, quality: true }));
+        let events = Wanted { meters: true, quality: true, spectrum: false };
+        assert_eq!((parsed.max_fps, parsed.events), (Some(12.5), events));
         let parsed = stream("quality=0.25&token=x&encoding=s16").expect("valid");
         assert_eq!((parsed.encoding, parsed.scale.map(Scale::factor)), (Encoding::S16, Some(4)));
     }

@@ -64,6 +64,8 @@ pub fn router(site: &Arc<Site>) -> Router {
     Router::new()
         .route("/api/audio/stream", get(stream))
         .route("/api/audio/stats", get(stats))
+        .route("/api/audio/quality", get(quality))
+        .route("/api/audio/performance", get(performance))
         .route("/api/audio/control", post(control))
         .route("/api/audio/debug/connections", get(debug_connections))
         .route("/tracks", get(tracks::list))
@@ -191,6 +193,14 @@ async fn debug_connections(State(site): State<Arc<Site>>) -> Response {
 
 async fn stats(State(site): State<Arc<Site>>) -> Response {
     reply::json(&site.station.stats(usize::MAX))
+}
+
+async fn quality(State(site): State<Arc<Site>>) -> Response {
+    reply::json(&site.station.audio_quality())
+}
+
+async fn performance(State(site): State<Arc<Site>>) -> Response {
+    reply::json(&site.station.audio_performance())
 }
 
 #[derive(Deserialize)]

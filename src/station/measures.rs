@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use talas_wire::{MemoryUsage, Status};
+use talas_wire::{AudioPerformanceMetrics, AudioQualityMetrics, MemoryUsage, Status};
 
 use super::Station;
 use super::process::Process;
 use crate::audio::GapReason;
+use crate::dsp::analysis::Condition;
 use crate::tools::histogram::Times;
 
 /// Everything that is measured, at one moment.
@@ -22,6 +23,14 @@ pub struct Measures {
     pub blocks: u64,
     /// Holes in the programme, by reason.
     pub gaps: Vec<GapCount>,
+    /// What is measured of the sound.
+    pub quality: AudioQualityMetrics,
+    /// What may be wrong with it: the word, whether it is so now, and how often it was seen.
+    pub conditions: Vec<(&'static str, bool, u64)>,
+    /// How well the pipeline does its work.
+    pub performance: AudioPerformanceMetrics,
+    /// Time that the pump spent on sound, in seconds, and the frames that it was.
+    pub work: (f64, u64),
     /// Streams of live frames.
     pub streams: Streams,
     /// Memory of the daemon and of the machine, as the statistics have it.
@@ -83,12 +92,31 @@ impl Station {
             uptime_s: shared.started.elapsed().as_secs_f64(),
             blocks: shared.blocks_made(),
             gaps: reasons.map(count).collect(),
+            quality: self.audio_quality(),
+            conditions: self.conditions_seen(),
+            performance: self.audio_performance(),
+            work: self.work(),
             streams: self.streams(figures.latency_ms / 1e3),
             memory: figures.memory,
             cpu_percent: figures.cpu_percent,
             process: Process::now(),
             disk_used_bytes: disk.map(|disk| (disk.blocks() - disk.blocks_free()) * disk.fragment_size()),
         }
+    }
+
+    fn conditions_seen(&self) -> Vec<(&'static str, bool, u64)> {
+        let hearing = &self.shared.hearing;
+        let heard = hearing.meters.borrow().clone();
+        let seen = |condition: Condition| {
+            let count = hearing.counts[condition as usize].load(Ordering::Relaxed);
+            (condition.as_str(), heard.report.conditions.of(condition).is_on, count)
+        };
+        Condition::ALL.into_iter().map(seen).collect()
+    }
+
+    fn work(&self) -> (f64, u64) {
+        let [time_ns, frames] = &self.shared.hearing.work;
+        (time_ns.load(Ordering::Relaxed) as f64 / 1e9, frames.load(Ordering::Relaxed))
     }
 
     fn streams(&self, mean_latency_s: f64) -> Streams {

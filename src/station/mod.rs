@@ -10,11 +10,14 @@ mod health;
 mod history;
 mod keeper;
 mod listeners;
+mod listening;
 mod measures;
 mod memory;
+mod performance;
 mod process;
 mod programme;
 mod pump;
+mod quality;
 mod rates;
 mod renditions;
 mod replay;
@@ -34,18 +37,18 @@ use tokio::sync::watch;
 pub use controls::Scale;
 pub use health::Health;
 pub use listeners::{Arrival, Listener, Registered, Reset};
+pub use listening::Heard;
 pub use measures::{GapCount, Measures, Streams};
 pub use process::Process;
+pub use quality::{meters, spectrogram_column};
 pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
 pub use replay::Replay;
 pub use resume::{LastEvent, Resumed};
-pub use snapshot::{PAGE, meters};
-
-/// Time in milliseconds since the epoch, and the levels of each channel up to then.
-pub type Levels = (u64, Vec<crate::dsp::meter::Level>);
+pub use snapshot::PAGE;
 
 use crate::audio::StateMark;
 use crate::capture::{self, Counters, Lane, ToneControl};
+use crate::dsp::analysis;
 use crate::error::{Error, Kind, Result};
 use crate::tools::clock::WallClock;
 use crate::tools::lock::lock;
@@ -70,6 +73,7 @@ const REQUIRED_WAIT: Duration = Duration::from_secs(5);
 pub struct Station {
     shared: Arc<Shared>,
     rates: Rates,
+    performance: performance::Performance,
     memory: Memory,
     /// Why the newest wish to pause or resume could not be written down.
     unsaved: Mutex<Option<String>>,
@@ -132,6 +136,7 @@ impl Station {
         let station = Self {
             shared,
             rates: Rates::default(),
+            performance: performance::Performance::default(),
             memory,
             unsaved: Mutex::new(None),
             state_dir: state_dir.to_owned(),
@@ -181,8 +186,18 @@ impl Station {
     }
 
     /// Follows the levels.
-    pub fn watch_meters(&self) -> watch::Receiver<Levels> {
-        self.shared.meters.subscribe()
+    pub fn watch_meters(&self) -> watch::Receiver<Arc<Heard>> {
+        self.shared.hearing.meters.subscribe()
+    }
+
+    /// Follows what is measured: once a second, and whenever a condition begins or ends.
+    pub fn watch_heard(&self) -> watch::Receiver<Arc<Heard>> {
+        self.shared.hearing.quality.subscribe()
+    }
+
+    /// Measures from now on as these say.
+    pub fn apply_analysis(&self, settings: analysis::Settings) {
+        self.shared.hearing.settings.store(Arc::new(settings));
     }
 
     /// Pauses or resumes. On return it is in force: after a pause nothing captured goes anywhere. Returns
@@ -305,6 +320,7 @@ impl Station {
     pub fn housekeep(&self) {
         self.shared.wall.refresh();
         self.rates.sample(&self.shared);
+        self.performance.sample(&self.shared);
     }
 
     /// The loops that must turn, and how long ago each did, in nanoseconds. A loop at rest has turned just now.
@@ -391,7 +407,7 @@ fn share(
         last_error: Mutex::new(None),
         blocks: AtomicU64::new(first_block),
         history: history::History::new(settings.block_frames, first_block),
-        meters: watch::Sender::new((0, Vec::new())),
+        hearing: listening::Hearing::new(analysis::Settings::default()),
         controls: controls::Controls::new(remembered.paused),
         renditions: Renditions::default(),
         listeners: Arc::new(Listeners::default()),

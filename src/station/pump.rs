@@ -9,11 +9,11 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 
+use super::listening::Listening;
 use super::programme::{Event, KEPT_S, Programme, Shape};
 use super::shared::Shared;
 use crate::audio::{GapReason, Payload, Quantum, State, StateMark};
 use crate::capture::Stamp;
-use crate::dsp::meter::Meter;
 use crate::error::Result;
 use crate::tools::burst::Burst;
 use crate::tools::clock;
@@ -24,8 +24,6 @@ use crate::tools::tasks;
 
 /// How often it turns when nothing rings: often enough to pace silence and to beat.
 const TURN: Duration = Duration::from_millis(20);
-/// Meters are taken so many times a second.
-const METERS_PER_S: u32 = 10;
 
 /// The programme's log, and the pump that will write it.
 pub struct Pump {
@@ -35,8 +33,7 @@ pub struct Pump {
     log: Log<Quantum>,
     programme: Programme,
     shared: Arc<Shared>,
-    meter: Meter,
-    meter_frames: u64,
+    listening: Listening,
     gap_lines: Burst,
     /// What was last marked in the log, so that a change is marked once.
     marked: Option<(State, Option<Arc<str>>)>,
@@ -62,9 +59,8 @@ impl Pump {
             writer,
             log: log.clone(),
             programme: Programme::new(shape, paused, shared.history.first_block()),
+            listening: Listening::new(shared.clone()),
             shared,
-            meter: Meter::default(),
-            meter_frames: u64::from(shape.sample_rate / METERS_PER_S),
             gap_lines: Burst::default(),
             marked: None,
         };
@@ -88,6 +84,7 @@ impl Pump {
             self.follow_state();
             self.with_programme(|programme, emit| programme.idle(clock::mono_ns(), emit));
             self.tell_gaps();
+            self.listening.turn();
             self.wait(stop);
         }
         let mark = StateMark { state: State::Stopping, reason: None, since_ms: self.shared.wall.now_ms() };
@@ -114,12 +111,12 @@ impl Pump {
             }
             self.take_chunk();
             self.shared.blocks.store(self.programme.next_block(), Ordering::Relaxed);
-            self.take_meters();
         }
     }
 
     fn take_chunk(&mut self) {
-        let Self { ring, programme, writer, shared, gap_lines, meter, .. } = self;
+        let began_ns = clock::mono_ns();
+        let Self { ring, programme, writer, shared, gap_lines, listening, .. } = self;
         ring.pop(|stamp, first, second| {
             // A chunk wraps around the ring's end at most once in many; only then is it copied.
             let joined;
@@ -129,10 +126,12 @@ impl Pump {
                 joined = [first, second].concat();
                 &joined[..]
             };
+            programme
+                .sound(stamp, samples, &mut |event| record(event, writer, shared, (gap_lines, listening)));
             if !programme.is_paused() {
-                meter.push(samples, usize::from(stamp.channels));
+                let frames = samples.len() / usize::from(stamp.channels).max(1);
+                shared.hearing.worked(clock::mono_ns() - began_ns, frames as u64);
             }
-            programme.sound(stamp, samples, &mut |event| record(event, writer, shared, gap_lines));
         });
     }
 
@@ -149,13 +148,6 @@ impl Pump {
         }
     }
 
-    fn take_meters(&mut self) {
-        if self.meter.frames() >= self.meter_frames {
-            let levels = self.meter.take();
-            self.shared.meters.send_replace((self.shared.wall.now_ms(), levels));
-        }
-    }
-
     /// Brings a wish to pause or resume into force.
     fn follow_pause(&mut self) {
         let wants = self.shared.controls.wants_pause();
@@ -169,8 +161,7 @@ impl Pump {
             self.log.begin_epoch(epoch);
             self.shared.renditions.begin_epoch(epoch);
             self.empty_ring();
-            self.meter = Meter::default();
-            self.shared.meters.send_replace((self.shared.wall.now_ms(), Vec::new()));
+            self.listening.forget();
         } else {
             // What still waits in the ring was captured while paused.
             self.empty_ring();
@@ -193,20 +184,24 @@ impl Pump {
         let mark = self.shared.state.get();
         self.with_programme(|programme, emit| programme.mark(mark, clock::mono_ns(), emit));
         if !matches!(state, State::Running | State::Paused) {
-            self.meter = Meter::default();
-            self.shared.meters.send_replace((self.shared.wall.now_ms(), Vec::new()));
+            self.listening.lose_source();
         }
         self.marked = Some((state, reason));
     }
 
     fn with_programme(&mut self, act: impl FnOnce(&mut Programme, &mut dyn FnMut(Event))) {
-        let Self { programme, writer, shared, gap_lines, .. } = self;
-        act(programme, &mut |event| record(event, writer, shared, gap_lines));
+        let Self { programme, writer, shared, gap_lines, listening, .. } = self;
+        act(programme, &mut |event| record(event, writer, shared, (gap_lines, listening)));
     }
 }
 
-/// Appends to the log, counts, and tells the journal.
-fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines: &mut Burst) {
+/// Appends to the log, counts, listens, and tells the journal.
+fn record(
+    event: Event,
+    writer: &mut Writer<Quantum>,
+    shared: &Shared,
+    (gap_lines, listening): (&mut Burst, &mut Listening),
+) {
     match event {
         Event::Quantum(quantum) => {
             if let Payload::Filler { reason, .. } = quantum.payload {
@@ -215,6 +210,7 @@ fn record(event: Event, writer: &mut Writer<Quantum>, shared: &Shared, gap_lines
             if quantum.offset == 0 && matches!(quantum.payload, Payload::Sound { .. }) {
                 shared.history.began(quantum.block, quantum.position);
             }
+            listening.hear(&quantum.payload);
             writer.append(quantum);
         }
         Event::GapEnded { reason, frames } => {

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use talas_wire::{LastGap, SourceKind};
-use tokio::sync::watch;
 
 use super::controls::Controls;
 use super::health::Health;
 use super::history::History;
 use super::listeners::Listeners;
+use super::listening::Hearing;
 use super::renditions::Renditions;
 use crate::audio::GapReason;
 use crate::capture::{self, Counters, Granted, ToneControl};
-use crate::dsp::meter::Level;
 use crate::tools::clock::WallClock;
 use crate::tools::lock::lock;
 use crate::tools::pulse::Pulse;
@@ -114,8 +113,8 @@ pub struct Shared {
     pub blocks: AtomicU64,
     /// Where blocks lay.
     pub history: History,
-    /// Time in milliseconds since the epoch, and the newest levels of each channel.
-    pub meters: watch::Sender<(u64, Vec<Level>)>,
+    /// What the pump hears.
+    pub hearing: Hearing,
     /// Wishes of the doors.
     pub controls: Controls,
     /// Running encodings.

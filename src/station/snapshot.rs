@@ -4,14 +4,13 @@ use std::sync::atomic::Ordering;
 
 use nix::sys::statvfs::{Statvfs, statvfs};
 use talas_wire::{
-    Capture, ConnectionPage, DetailedStreamStats, Disk, Gaps, Listeners, Meter, Meters, Quality, Realtime,
-    Rendition, Source, Status, Version,
+    Capture, ConnectionPage, DetailedStreamStats, Disk, Gaps, Listeners, Quality, Realtime, Rendition,
+    Source, Status, Version,
 };
 use uuid::Uuid;
 
 use super::Station;
 use crate::capture::Demotion;
-use crate::dsp::meter::Level;
 use crate::error::{Error, Kind, Result};
 use crate::tools::lock::lock;
 
@@ -43,6 +42,8 @@ impl Station {
             },
             capture: self.capture(),
             gaps: Gaps { total: shared.gaps.total(), last: shared.gaps.last() },
+            signal: self.signal(),
+            conditions: self.conditions(),
             renditions: self.renditions(),
             listeners: Listeners {
                 sse: shared.listeners.count(),
@@ -147,11 +148,6 @@ impl Station {
         warnings
     }
 
-    /// Levels now.
-    pub fn meters(&self) -> Meters {
-        meters(&self.shared.meters.borrow())
-    }
-
     /// Statistics of the frame API, with the first page of connections.
     pub fn stats(&self, connections: usize) -> DetailedStreamStats {
         let figures = self.rates.figures();
@@ -200,17 +196,4 @@ impl Station {
     pub fn version() -> Version {
         Version { daemon: env!("CARGO_PKG_VERSION").to_owned(), proto: talas_wire::PROTO }
     }
-}
-
-/// Levels as the wire has them.
-pub fn meters((timestamp_ms, levels): &(u64, Vec<Level>)) -> Meters {
-    let channels = levels
-        .iter()
-        .map(|level| Meter {
-            rms_dbfs: level.rms_dbfs(),
-            peak_dbfs: level.peak_dbfs(),
-            clipped: level.clipped,
-        })
-        .collect();
-    Meters { timestamp_ms: *timestamp_ms, channels }
 }

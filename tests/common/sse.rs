@@ -207,7 +207,7 @@ impl Sse {
                 "gap" => Heard::Gap(event.json()),
                 "state" => Heard::State(event.json()["state"].as_str().unwrap().to_owned(), event.at),
                 "heartbeat" => continue,
-                "meters" | "quality" => {
+                "meters" | "quality" | "audio-quality" | "spectrum" => {
                     self.extra.push(event);
                     continue;
                 }

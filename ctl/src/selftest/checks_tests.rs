@@ -11,8 +11,9 @@ use crate::show;
 const SECONDS: u64 = 10;
 
 fn reading(timestamp_ms: u64, peaks: &[Option<f64>], clipped: u64) -> Meters {
-    let meter = |&peak_dbfs: &Option<f64>| Meter { rms_dbfs: peak_dbfs, peak_dbfs, clipped };
-    Meters { timestamp_ms, channels: peaks.iter().map(meter).collect() }
+    let meter =
+        |&peak_dbfs: &Option<f64>| Meter { rms_dbfs: peak_dbfs, peak_dbfs, clipped, ..Meter::default() };
+    Meters { timestamp_ms, channels: peaks.iter().map(meter).collect(), ..Meters::default() }
 }
 
 /// Ten seconds of a healthy appliance, before anything is heard.

@@ -1,13 +1,14 @@
-//! Meters: a bar for each channel on a dBFS scale, its peak, and its clipped samples.
+//! Meters: a bar for each channel on a dBFS scale, its peak, and its clipped samples; and how loud the
+//! programme is.
 //!
 //! [`Ballistics`] is what a meter remembers between readings, [`page`] is how it looks. Time is that
 //! of the readings, so that both are pure.
 
-use talas_wire::{Meter, Meters};
+use talas_wire::{Loudness, Meter, Meters};
 
 use super::View;
 use crate::human::{count, fixed};
-use crate::text::{Ink, Line, Page, Piece, plain};
+use crate::text::{Ink, Line, Page, Piece, SEPARATOR, flow, plain};
 
 /// Left end of the scale. Room noise through a good converter is about here.
 const FLOOR_DBFS: f64 = -60.0;
@@ -35,6 +36,8 @@ const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 pub struct Ballistics {
     newest_ms: u64,
     channels: Vec<Needle>,
+    loudness: Loudness,
+    correlation: Option<f64>,
 }
 
 /// One channel's meter.
@@ -67,6 +70,8 @@ impl Ballistics {
             }
         }
         self.newest_ms = at_ms;
+        self.loudness = meters.loudness;
+        self.correlation = meters.correlation;
     }
 }
 
@@ -96,7 +101,31 @@ pub fn page(ballistics: &Ballistics, view: &View) -> Page {
     let bar = room.clamp(MIN_BAR_COLUMNS, BAR_COLUMNS);
     let mut page = vec![scale(bar)];
     page.extend(ballistics.channels.iter().zip(1..).map(|(needle, number)| channel(number, needle, bar)));
+    let programme = programme(ballistics);
+    if !programme.is_empty() {
+        page.extend(flow(plain("     "), SEPARATOR, programme, view.columns));
+    }
     page
+}
+
+/// What is measured of all channels together; nothing where nothing is.
+fn programme(ballistics: &Ballistics) -> Vec<Piece> {
+    let loudness = &ballistics.loudness;
+    let figures = [
+        ("momentary", loudness.momentary_lufs, "LUFS"),
+        ("short-term", loudness.short_term_lufs, "LUFS"),
+        ("integrated", loudness.integrated_lufs, "LUFS"),
+        ("range", loudness.range_lu, "LU"),
+        ("highest true peak", loudness.max_true_peak_dbtp, "dBTP"),
+    ];
+    let figure = |(name, value, unit): (&str, Option<f64>, &str)| {
+        let text = format!("{name} {} {unit}", fixed(value?, 1));
+        let is_over = unit == "dBTP" && value? > 0.0;
+        Some(Piece::new(if is_over { Ink::Bad } else { Ink::Plain }, text))
+    };
+    let mut facts: Vec<Piece> = figures.into_iter().filter_map(figure).collect();
+    facts.extend(ballistics.correlation.map(|value| plain(format!("correlation {}", fixed(value, 2)))));
+    facts
 }
 
 /// The line over the bars: levels where they lie, and what the figures are.
@@ -192,8 +221,9 @@ mod tests {
             rms_dbfs: Some(rms),
             peak_dbfs: Some(peak),
             clipped,
+            ..Meter::default()
         };
-        Meters { timestamp_ms, channels: channels.iter().map(meter).collect() }
+        Meters { timestamp_ms, channels: channels.iter().map(meter).collect(), ..Meters::default() }
     }
 
     fn text(ballistics: &Ballistics, columns: Option<usize>) -> String {
@@ -204,7 +234,7 @@ mod tests {
     #[test]
     fn bars_reach_to_their_level() {
         let mut meters = reading(1, &[(-30.0, -12.0, 0), (-90.0, -59.5, 0), (0.0, 0.0, 1234)]);
-        meters.channels.push(Meter { rms_dbfs: None, peak_dbfs: None, clipped: 0 });
+        meters.channels.push(Meter::default());
         let expected = "     \
 -60        -48         -36         -24         -12         0   rms dB  peak dB  clipped
   1  ██████████████████████████████··················│···········    -30.0    -12.0        0
@@ -228,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn the_programme_is_told_below_its_channels() {
+        let mut meters = reading(1, &[(-30.0, -12.0, 0)]);
+        meters.loudness.momentary_lufs = Some(-23.04);
+        meters.loudness.integrated_lufs = Some(-22.5);
+        meters.loudness.max_true_peak_dbtp = Some(0.3);
+        meters.correlation = Some(-0.257);
+        let text = text(&Ballistics::of(&meters), None);
+        let expected = "     momentary -23.0 LUFS · integrated -22.5 LUFS · highest true peak 0.3 dBTP · correlation -0.26\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
     fn a_peak_is_held_and_clips_add_up() {
         let mut ballistics = Ballistics::of(&reading(1000, &[(-20.0, -3.0, 2)]));
         let later = reading(1100, &[(-40.0, -30.0, 1)]);
@@ -242,7 +284,7 @@ mod tests {
     #[test]
     fn a_pause_empties_the_needles() {
         let mut ballistics = Ballistics::of(&reading(1000, &[(-20.0, -3.0, 2)]));
-        ballistics.follow(&Meters { timestamp_ms: 1100, channels: Vec::new() });
+        ballistics.follow(&Meters { timestamp_ms: 1100, ..Meters::default() });
         assert_eq!(text(&ballistics, None), "nothing to measure: paused, or without a source\n");
         ballistics.follow(&reading(9000, &[(-20.0, -9.0, 0)]));
         assert_eq!(ballistics.channels[0].held_peak_dbfs, Some(-9.0));

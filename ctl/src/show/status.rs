@@ -4,7 +4,8 @@
 //! and what is not in a colour; warnings come last, where the eye rests.
 
 use talas_wire::{
-    Capture, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source, SourceKind, State, Status,
+    Capture, Condition, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source, SourceKind,
+    State, Status,
 };
 
 use super::View;
@@ -28,6 +29,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("reason", status.reason.iter().map(|reason| Piece::new(Ink::Warn, reason)).collect()),
         Row::new("source", source(&status.source, status.state, view)),
         Row::new("capture", capture(&status.capture)),
+        Row::new("sound", sound(status, view)),
         Row::new("lost", lost(&status.capture, &status.gaps)),
         Row::new("last gap", status.gaps.last.iter().flat_map(|gap| last_gap(gap, rate, view)).collect()),
         Row::new("serving", status.addresses.iter().map(plain).collect()),
@@ -56,6 +58,7 @@ pub fn brief(status: &Status, view: &View) -> Page {
         Row::new("reason", status.reason.iter().map(|reason| Piece::new(Ink::Warn, reason)).collect()),
         Row::new("source", source(&status.source, status.state, view)),
         Row::new("capture", capture(&status.capture)),
+        Row::new("sound", sound(status, view)),
         Row::new("lost", lost(&status.capture, &status.gaps)),
         Row::new("listeners", listeners),
     ];
@@ -96,6 +99,30 @@ pub fn source_name(source: &Source) -> String {
         SourceKind::Tone => "tone",
     };
     format!("{kind} {}", source.name)
+}
+
+/// What may be wrong with the sound; nothing where nothing is.
+fn sound(status: &Status, view: &View) -> Vec<Piece> {
+    let fact = |condition: &Condition| {
+        let (ink, name) = match condition.condition.as_str() {
+            "silence" => (Ink::Warn, "nothing is playing"),
+            "digital_silence" => (Ink::Bad, "the input is dead"),
+            "dead_channel" => (Ink::Bad, "dead channel"),
+            "dc_offset" => (Ink::Warn, "DC offset"),
+            "clipping" => (Ink::Bad, "clipping"),
+            "dropout" => (Ink::Bad, "dropouts"),
+            "click" => (Ink::Warn, "clicks"),
+            "out_of_phase" => (Ink::Bad, "channels out of phase"),
+            "hum" => (Ink::Warn, "hum"),
+            other => (Ink::Warn, other),
+        };
+        // People count channels from one, as the meters do.
+        let channels: Vec<String> =
+            condition.channels.iter().map(|channel| (channel + 1).to_string()).collect();
+        let channels = if channels.is_empty() { String::new() } else { format!(" {}", channels.join(", ")) };
+        Piece::new(ink, format!("{name}{channels} for {}", since(condition.since_ms, view.now_ms)))
+    };
+    status.conditions.iter().map(fact).collect()
 }
 
 /// The source has a state of its own while the programme is paused; otherwise it is the headline's.

@@ -89,10 +89,11 @@ fn appliance() -> Scene {
     let mut scene = Scene::new();
     scene.hear(status_with(|status| gap(status, 3, 600_000)));
     scene.hear(status_with(|status| gap(status, 5, 3_590_000)));
-    let channel = |rms, peak| Meter { rms_dbfs: Some(rms), peak_dbfs: Some(peak), clipped: 0 };
+    let channel = |rms, peak| Meter { rms_dbfs: Some(rms), peak_dbfs: Some(peak), ..Meter::default() };
     scene.hear(News::Meters(Meters {
         timestamp_ms: 1,
         channels: vec![channel(-30.0, -12.0), channel(-60.0, -50.0)],
+        ..Meters::default()
     }));
     scene.hear(two_listeners(1));
     scene.at += Duration::from_secs(1);
@@ -290,7 +291,7 @@ fn a_lost_daemon_is_said_and_its_figures_do_not_pass_for_live() {
     assert_eq!(scene.press(KeyCode::Char('y')), Act::Stay, "it would be done who knows when");
     // It is back, and counts its gaps from its own start.
     scene.hear(status_with(|status| gap(status, 1, 3_599_000)));
-    scene.hear(News::Meters(Meters { timestamp_ms: 5, channels: Vec::new() }));
+    scene.hear(News::Meters(Meters { timestamp_ms: 5, ..Meters::default() }));
     scene.hear(News::Connections(Vec::new()));
     let text = scene.text(100, 20);
     assert!(text.starts_with("● running"), "{text}");
@@ -313,8 +314,8 @@ fn a_slow_terminal_is_told_what_it_missed() {
 #[test]
 fn many_channels_leave_room_for_the_list() {
     let mut scene = appliance();
-    let channel = Meter { rms_dbfs: None, peak_dbfs: None, clipped: 0 };
-    scene.hear(News::Meters(Meters { timestamp_ms: 2, channels: vec![channel; 32] }));
+    let channel = Meter::default();
+    scene.hear(News::Meters(Meters { timestamp_ms: 2, channels: vec![channel; 32], ..Meters::default() }));
     let text = scene.text(100, 40);
     assert!(text.contains("\n  8  ") && !text.contains("\n  9  "), "{text}");
     assert!(text.contains("     and 24 channels more\n"), "{text}");

@@ -9,6 +9,7 @@
 mod device;
 mod health;
 mod protocol;
+mod quality;
 mod status;
 mod stream;
 
@@ -17,9 +18,11 @@ pub use health::{ConnectionDebugInfo, ConnectionHealth, NetworkStats, PipelineHe
 pub use protocol::{
     ErrorBody, Hello, LaggedNotice, Level, MAX_LINE_BYTES, PROTO, Reply, Request, code, method,
 };
+pub use quality::{
+    AudioPerformanceMetrics, AudioQualityMetrics, Condition, Hum, Loudness, Meter, Meters, Signal,
+    SpectrogramColumn,
+};
 pub use status::{
     Capture, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source, SourceKind, State, Status,
 };
-pub use stream::{
-    ConnectionInfo, ConnectionPage, DetailedStreamStats, MemoryUsage, Meter, Meters, ReloadReport, Version,
-};
+pub use stream::{ConnectionInfo, ConnectionPage, DetailedStreamStats, MemoryUsage, ReloadReport, Version};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Condition, Signal};
+
 /// What the programme is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +58,12 @@ pub struct Status {
     pub capture: Capture,
     /// Holes in the programme, whatever caused them.
     pub gaps: Gaps,
+    /// What there is to hear.
+    #[serde(default)]
+    pub signal: Signal,
+    /// What may be wrong with the sound now.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
     /// Running encodings.
     pub renditions: Vec<Rendition>,
     /// Who listens, by door.

@@ -1,4 +1,4 @@
-//! Statistics, connections and meters: what `/api/audio/stats` and its kin answer.
+//! Statistics and connections: what `/api/audio/stats` and its kin answer.
 
 use serde::{Deserialize, Serialize};
 
@@ -75,26 +75,6 @@ pub struct ConnectionPage {
     pub next: Option<String>,
     /// All connections there are.
     pub total: u64,
-}
-
-/// Levels of every captured channel over the last tenth of a second.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Meters {
-    /// When the interval ended; 0 before the first.
-    pub timestamp_ms: u64,
-    /// One per captured channel; empty while paused or without a source.
-    pub channels: Vec<Meter>,
-}
-
-/// Level of one channel.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Meter {
-    /// Root mean square in dB of full scale (a full-scale square wave is 0); `null` for digital silence.
-    pub rms_dbfs: Option<f64>,
-    /// Highest sample in dB of full scale; `null` for digital silence.
-    pub peak_dbfs: Option<f64>,
-    /// Samples at full scale in the interval.
-    pub clipped: u64,
 }
 
 /// What a reload did.
