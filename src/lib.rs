@@ -11,7 +11,7 @@
 //!  7  config/             the only parser; the sum of every module's Settings
 //!  6  http/  control/     the doors
 //!  5  station/            what runs: source, programme, renditions, and the one snapshot of them
-//!  4  library/            files that can be listened to
+//!  4  library/  keys/     files that can be listened to; who is let in
 //!  3  capture/  mux/      devices; containers
 //!  2  dsp/  codec/  access/   pure transforms, pure rules
 //!  1  audio/  tools/      words of sound; tools that know no sound
@@ -47,6 +47,7 @@ pub mod daemon;
 pub mod dsp;
 pub mod error;
 pub mod http;
+pub mod keys;
 pub mod library;
 pub mod mux;
 pub mod station;

@@ -326,7 +326,7 @@ error: wrong value for `STREAM_SERVER_PORT`
 
 1 error in the environment"#
     );
-    let message = told(&[("STREAM_SERVER_HOST", "0.0.0.0")]);
+    let message = told(&[("STREAM_SERVER_HOST", "0.0.0.0"), ("TALAS_ACCESS__MODE", "open")]);
     assert_eq!(
         message,
         r#"error: the door would be open to the network
@@ -334,7 +334,7 @@ error: wrong value for `STREAM_SERVER_PORT`
  | STREAM_SERVER_HOST=0.0.0.0
  |                    ^^^^^^^ not a loopback address
  |
- = help: access.mode is "open", which serves loopback addresses only, and http.listen has 0.0.0.0:8080: listen on 127.0.0.1 or [::1] (tokens, which guard other addresses, are not built yet)
+ = help: access.mode is "open", which serves loopback addresses only, and http.listen has 0.0.0.0:8080: set access.mode to "token", or listen on 127.0.0.1 or [::1]
 
 1 error in the environment"#
     );

@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("control", 6),
     ("station", 5),
     ("library", 4),
+    ("keys", 4),
     ("capture", 3),
     ("mux", 3),
     ("dsp", 2),

@@ -157,9 +157,10 @@ fn the_founding_names_still_work() {
 }
 
 #[test]
-fn doors_off_this_machine_are_refused() {
+fn open_doors_off_this_machine_are_refused() {
     for listen in ["0.0.0.0:0", "[::]:0"] {
-        let setup = Setup::new(&format!("http.listen = [\"127.0.0.1:0\", \"{listen}\"]\n[capture.tone]\n"));
+        let listen_there = format!("http.listen = [\"127.0.0.1:0\", \"{listen}\"]");
+        let setup = Setup::new(&format!("{listen_there}\naccess.mode = \"open\"\n[capture.tone]\n"));
         let output = setup.run_to_end();
         let err = String::from_utf8(output.stderr).unwrap();
         if err.contains("has no IPv6") {

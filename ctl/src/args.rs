@@ -2,6 +2,8 @@
 //!
 //! Not in here: what a command asks the daemon (`call`) and how its answer looks (`show`).
 
+mod access;
+
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use talas_wire::Fault;
+
+pub use access::{AccessWish, KeyWish, RoleWish, TokenEnd, TokenWish};
 
 /// Where the packaged daemon listens.
 const SYSTEM_SOCKET: &str = "/run/talas/talasd.sock";
@@ -143,6 +147,18 @@ pub enum Question {
     /// Steer a tone source, to rehearse what monitoring does
     #[command(subcommand)]
     Tone(ToneWish),
+    /// Tokens that let people in
+    #[command(subcommand)]
+    Token(TokenWish),
+    /// API keys that let machines in
+    #[command(subcommand)]
+    Key(KeyWish),
+    /// Roles, and what each gives
+    #[command(subcommand)]
+    Role(RoleWish),
+    /// Who is let in, and why not
+    #[command(subcommand)]
+    Access(AccessWish),
 }
 
 /// What to do with a connection.

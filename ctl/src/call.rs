@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use talas_wire::method;
 
-use crate::args::{QualityWish, Question, ToneWish};
+use crate::args::{AccessWish, KeyWish, QualityWish, Question, RoleWish, TokenEnd, TokenWish, ToneWish};
 
 /// Connections asked for at once. The daemon allows 200; fewer keep each reply short.
 const CONNECTIONS_PAGE: u32 = 100;
@@ -29,6 +29,13 @@ impl Call {
         self.params.insert(name.to_owned(), value.into());
         self
     }
+
+    fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
 }
 
 /// What this command asks.
@@ -51,6 +58,48 @@ pub fn call(question: &Question) -> Call {
         Question::Log { level } => Call::new(method::LOG_SET).with("level", level.as_str()),
         Question::Version => Call::new(method::VERSION),
         Question::Tone(wish) => tone(wish),
+        Question::Token(wish) => token(wish),
+        Question::Key(wish) => key(wish),
+        Question::Role(RoleWish::List) => Call::new(method::ROLE_LIST),
+        Question::Access(wish) => access(wish),
+    }
+}
+
+fn token(wish: &TokenWish) -> Call {
+    match wish {
+        TokenWish::Mint { sub, roles, for_s, audio_id, paths } => Call::new(method::TOKEN_MINT)
+            .with("sub", sub.as_str())
+            .with("roles", roles.as_slice())
+            .with("for_s", *for_s)
+            .with("audio_id", audio_id.as_slice())
+            .with("paths", paths.as_slice()),
+        TokenWish::List => Call::new(method::TOKEN_LIST),
+        TokenWish::Revoke(TokenEnd { jti, sub }) => {
+            Call::new(method::TOKEN_REVOKE).with_some("jti", jti.as_deref()).with_some("sub", sub.as_deref())
+        }
+    }
+}
+
+fn key(wish: &KeyWish) -> Call {
+    match wish {
+        KeyWish::Add { name, permissions, addresses, for_s } => Call::new(method::KEY_ADD)
+            .with("name", name.as_str())
+            .with("permissions", permissions.as_slice())
+            .with("addresses", addresses.as_slice())
+            .with_some("for_s", *for_s),
+        KeyWish::List => Call::new(method::KEY_LIST),
+        KeyWish::Remove { key } => Call::new(method::KEY_REMOVE).with("key", key.as_str()),
+    }
+}
+
+fn access(wish: &AccessWish) -> Call {
+    match wish {
+        AccessWish::Test { token, method, path, address } => Call::new(method::ACCESS_TEST)
+            .with_some("token", (!token.is_empty()).then_some(token.as_str()))
+            .with("method", method.as_str())
+            .with("path", path.as_str())
+            .with_some("address", address.map(|address| address.to_string())),
+        AccessWish::Sessions => Call::new(method::ACCESS_SESSIONS),
     }
 }
 
@@ -108,6 +157,31 @@ mod tests {
             ("talasctl tone frequency 440", "tone.set", r#"{"frequency_hz":440.0}"#),
             ("talasctl tone silence", "tone.set", r#"{"silence":true}"#),
             ("talasctl tone fault stall", "tone.fault", r#"{"fault":"stall","ms":1000}"#),
+            (
+                "talasctl token mint --sub ada --role operator --role dj --for 90m",
+                "token.mint",
+                r#"{"audio_id":[],"for_s":5400,"paths":[],"roles":["operator","dj"],"sub":"ada"}"#,
+            ),
+            (
+                "talasctl token mint --sub ada --audio-id 7",
+                "token.mint",
+                r#"{"audio_id":["7"],"for_s":28800,"paths":[],"roles":["listener"],"sub":"ada"}"#,
+            ),
+            ("talasctl token revoke id-1", "token.revoke", r#"{"jti":"id-1"}"#),
+            ("talasctl token revoke --sub ada", "token.revoke", r#"{"sub":"ada"}"#),
+            (
+                "talasctl key add kitchen --from ::1 --for 1d",
+                "key.add",
+                r#"{"addresses":["::1"],"for_s":86400,"name":"kitchen","permissions":["listen"]}"#,
+            ),
+            ("talasctl key remove kitchen", "key.remove", r#"{"key":"kitchen"}"#),
+            ("talasctl role list", "role.list", "{}"),
+            (
+                "talasctl access test abc GET /x",
+                "access.test",
+                r#"{"method":"GET","path":"/x","token":"abc"}"#,
+            ),
+            ("talasctl access sessions", "access.sessions", "{}"),
             ("talasctl tone fault unplug --ms 50", "tone.fault", r#"{"fault":"unplug","ms":50}"#),
         ];
         for (line, method, params) in cases {

@@ -1,14 +1,15 @@
 //! Runs a command: asks, shows, and follows a watch until somebody ends it.
 
+use std::io::{BufRead, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use talas_wire::Meters;
 
-use crate::args::{Args, Command, ConnectionWish, Question};
+use crate::args::{AccessWish, Args, Command, ConnectionWish, Question};
 use crate::call::{self, Call, call};
 use crate::client::{Answer, Client, Event};
 use crate::completions;
-use crate::error::{CLIENT_VERSION, Result};
+use crate::error::{CLIENT_VERSION, Error, Kind, Result};
 use crate::listeners;
 use crate::screen::Screen;
 use crate::selftest;
@@ -18,6 +19,9 @@ use crate::top;
 
 /// A live view is redrawn this often without news, so that the durations in it go on.
 const REDRAW_EVERY: Duration = Duration::from_secs(1);
+
+/// No token is longer, in bytes.
+const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 
 type Stdout = Screen<std::io::Stdout>;
 
@@ -42,8 +46,9 @@ fn ask(args: &Args, question: &Question, screen: &mut Stdout) -> Result<()> {
         // Said before anybody is asked: it is true without a daemon, too.
         screen.line(&format!("talasctl {CLIENT_VERSION}"))?;
     }
+    let given = given_token(question)?;
     let mut client = Client::connect(&args.socket(), args.timeout)?;
-    let call = call(question);
+    let call = call(given.as_ref().unwrap_or(question));
     match question {
         Question::Status { watch: true } | Question::Meters { watch: true } if args.json => {
             pass_on(client, &call, screen)
@@ -68,6 +73,22 @@ fn ask(args: &Args, question: &Question, screen: &mut Stdout) -> Result<()> {
             screen.print(&page)
         }
     }
+}
+
+/// The question with the token that stands on standard input, where it says so.
+fn given_token(question: &Question) -> Result<Option<Question>> {
+    let Question::Access(AccessWish::Test { token, method, path, address }) = question else {
+        return Ok(None);
+    };
+    if token != "-" {
+        return Ok(None);
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().take(MAX_TOKEN_BYTES).read_line(&mut line).map_err(|error| {
+        Error::new(Kind::Failed, format!("cannot read the token from standard input: {error}"))
+    })?;
+    let (token, method, path) = (line.trim().to_owned(), method.clone(), path.clone());
+    Ok(Some(Question::Access(AccessWish::Test { token, method, path, address: *address })))
 }
 
 fn connections(client: &mut Client, json: bool, screen: &mut Stdout) -> Result<()> {

@@ -14,6 +14,7 @@ pub fn status() -> Status {
         version: "0.1.0".to_owned(),
         uptime_seconds: 3600,
         addresses: Vec::new(),
+        access: talas_wire::Access::default(),
         source: Source {
             kind: SourceKind::Alsa,
             name: "hw:0".to_owned(),

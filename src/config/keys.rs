@@ -13,9 +13,10 @@ use crate::{control, http, library};
 
 use super::Config;
 use super::form::{Form, List, Real, Seconds, Switch, Whole, Word, whole};
+use super::roles::RoleTable;
 use super::text::{
-    ADDRESS, ADDRESS_OR_NONE, DEVICE, DIRECTORY, GROUP, HEADER, HOST, METHOD, ORIGIN, SOCKET_PATH,
-    SOUND_FILE, Text,
+    ADDRESS, ADDRESS_OR_NONE, DEVICE, DIRECTORY, FILE, FILE_OR_NONE, GROUP, HEADER, HOST, METHOD, NAME,
+    ORIGIN, PERMISSION, SOCKET_PATH, SOUND_FILE, Text, URL_OR_NONE,
 };
 
 /// Whoever goes past the keys.
@@ -30,9 +31,7 @@ pub(super) trait Keys {
 
 /// Tables and keys that are promised and not built yet: a file written for a later version should
 /// hear that, not "unknown".
-pub(super) const NOT_BUILT: [&str; 21] = [
-    "access.anonymous",
-    "access.jwt",
+pub(super) const NOT_BUILT: [&str; 19] = [
     "alerts",
     "analytics",
     "archive",
@@ -288,16 +287,70 @@ fn library(keys: &mut impl Keys, library: &mut library::Settings) {
 }
 
 fn access(keys: &mut impl Keys, access: &mut access::Settings) {
-    const MODE: Word<Mode> = Word {
-        words: &[("open", Mode::Open)],
-        later: &[("token", "tokens are not built yet in this version")],
-    };
+    const MODE: Word<Mode> =
+        Word { words: &[("auto", Mode::Auto), ("open", Mode::Open), ("token", Mode::Token)], later: &[] };
     keys.table("access", true, "Who may do what.");
     keys.key(
         "mode",
         &mut access.mode,
         &MODE,
-        "How callers of the HTTP door are told apart. \"open\": not at all, so the door must be on\n\
-         loopback addresses only.",
+        "How callers of the HTTP door are told apart. \"token\": by tokens and API keys. \"open\": not\n\
+         at all, so the door must be on loopback addresses only. \"auto\": \"open\" where all sockets,\n\
+         inherited ones included, are on loopback, else \"token\".",
+    );
+    keys.key(
+        "anonymous",
+        &mut access.anonymous,
+        &List { each: PERMISSION, of: "permissions", needs_one: false },
+        "What everybody may do without a token: \"listen\" makes a public radio.",
+    );
+    keys.key(
+        "roles",
+        &mut access.roles,
+        &RoleTable,
+        "Roles beside listener, operator, admin, service and metrics, each with its permissions.",
+    );
+    jwt(keys, &mut access.jwt);
+}
+
+fn jwt(keys: &mut impl Keys, jwt: &mut access::Jwt) {
+    keys.table("access.jwt", true, "Tokens (JWT): who may make them, and the keys they are checked with.");
+    keys.key(
+        "key_file",
+        &mut jwt.key_file,
+        &FILE_OR_NONE,
+        "A file with the secret for HS256, of 32 bytes or more and mode 0600. Without it: systemd's\n\
+         credential talasd.jwt, else a key that the daemon makes for itself.",
+    );
+    keys.key(
+        "public_keys",
+        &mut jwt.public_keys,
+        &List { each: FILE, of: "paths of PEM files", needs_one: false },
+        "Public keys of other issuers: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.",
+    );
+    keys.key("jwks_url", &mut jwt.jwks_url, &URL_OR_NONE, "Where another issuer publishes its keys (JWKS).");
+    keys.key(
+        "issuers",
+        &mut jwt.issuers,
+        &List { each: NAME, of: "names", needs_one: true },
+        "Who may have made a token, as it says in `iss`. The first is this daemon's own name.",
+    );
+    keys.key(
+        "audience",
+        &mut jwt.audience,
+        &NAME,
+        "For whom a token must have been made, as it says in `aud`.",
+    );
+    keys.key(
+        "leeway_s",
+        &mut jwt.leeway,
+        &Seconds(whole(0, 300)),
+        "By how many seconds another issuer's clock may differ. This daemon's own tokens have none.",
+    );
+    keys.key(
+        "longest_days",
+        &mut jwt.longest_days,
+        &whole(1, 3660),
+        "How long a token may last from now. What was revoked is remembered for as long.",
     );
 }

@@ -22,6 +22,7 @@ mod layer;
 mod listing;
 mod print;
 mod read;
+mod roles;
 mod rules;
 mod suggest;
 mod syntax;

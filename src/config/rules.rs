@@ -130,7 +130,7 @@ fn listen_is_guarded(config: &Config, origins: &Origins<'_>) -> Vec<Complaint> {
 }
 
 fn exposed(config: &Config, key: &str, address: SocketAddr, place: Place) -> Option<Complaint> {
-    let error = access::judge(config.access, key, &[address]).err()?;
+    let error = access::judge(config.access.mode, key, &[address]).err()?;
     let title = "the door would be open to the network";
     Some(Complaint::new(title, place, "not a loopback address").help(error.message()))
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::access::{Permission, Permissions};
+
 use super::form::{Form, Read, Wrong};
 
 /// Room for a path in `sockaddr_un`, without the NUL that ends it.
@@ -93,6 +95,14 @@ pub(super) const GROUP: Text<String> = string("the name of a group", group);
 /// An ALSA device.
 pub(super) const DEVICE: Text<String> = string("the name of an ALSA device", device);
 
+/// A permission.
+pub(super) const PERMISSION: Text<Permission> = Text {
+    expects: "a permission",
+    read: |text, _| text.parse().map_err(|_| format!("expected one of {}", Permissions::ALL)),
+    write: |permission| permission.as_str().to_owned(),
+    has_default: true,
+};
+
 /// The path of a Unix socket.
 pub(super) const SOCKET_PATH: Text<PathBuf> = Text {
     expects: "an absolute path of at most 107 bytes",
@@ -104,6 +114,35 @@ pub(super) const SOCKET_PATH: Text<PathBuf> = Text {
 /// A file of sound.
 pub(super) const SOUND_FILE: Text<PathBuf> =
     Text { expects: "a path", read: sound_file, write: |path| path_text(path), has_default: false };
+
+/// A file.
+pub(super) const FILE: Text<PathBuf> =
+    Text { expects: "the path of a file", read: file, write: |path| path_text(path), has_default: true };
+
+/// A file, or nothing.
+pub(super) const FILE_OR_NONE: Text<Option<PathBuf>> = Text {
+    expects: "the path of a file, or \"\" for none",
+    read: |text, base| if text.is_empty() { Ok(None) } else { file(text, base).map(Some) },
+    write: |path| path.as_deref().map_or_else(String::new, path_text),
+    has_default: true,
+};
+
+/// The name of somebody who makes or takes tokens.
+pub(super) const NAME: Text<String> = string("a name", |text, _| {
+    if text.trim().is_empty() {
+        Err("expected a name, such as \"talas\"".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+});
+
+/// An address of the web, or nothing.
+pub(super) const URL_OR_NONE: Text<Option<String>> = Text {
+    expects: "an address \"https://…\", or \"\" for none",
+    read: |text, _| if text.is_empty() { Ok(None) } else { url(text).map(Some) },
+    write: |url| url.clone().unwrap_or_default(),
+    has_default: true,
+};
 
 /// A directory.
 pub(super) const DIRECTORY: Text<PathBuf> = Text {
@@ -270,6 +309,30 @@ fn sound_file(text: &str, base: &Path) -> Result<PathBuf, String> {
         return Err("expected the path of a WAV or FLAC file".to_owned());
     }
     Ok(base.join(text))
+}
+
+fn file(text: &str, base: &Path) -> Result<PathBuf, String> {
+    if text.is_empty() || text.ends_with('/') {
+        return Err("expected the path of a file".to_owned());
+    }
+    Ok(base.join(text))
+}
+
+/// Keys that come over the open network must not be exchanged on the way.
+fn url(text: &str) -> Result<String, String> {
+    let expected = || "expected \"https://…\", or \"http://\" and a loopback address".to_owned();
+    let url: ::http::Uri = text.parse().map_err(|_| expected())?;
+    let host = url.host().filter(|host| !host.is_empty()).ok_or_else(expected)?;
+    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_here = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("a password has no place in it".to_owned());
+    }
+    match url.scheme_str() {
+        Some("https") => Ok(text.to_owned()),
+        Some("http") if is_here => Ok(text.to_owned()),
+        _ => Err(expected()),
+    }
 }
 
 fn directory(text: &str, base: &Path) -> Result<PathBuf, String> {

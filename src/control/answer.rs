@@ -8,15 +8,15 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use talas_wire::{ConnectionInfo, ConnectionPage, Fault, Level, code};
+use talas_wire::{Fault, Level, code};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::methods::{Call, Method};
-use super::{Order, Shared};
+use super::{Order, Shared, access};
 use crate::capture;
 use crate::error::{Error, Kind, Result};
-use crate::station::{PAGE, Scale, Station};
+use crate::station::{self, PAGE, Scale, Station};
 use crate::tools::journal::{self, Verbosity};
 
 /// How long the daemon may take to carry out an order: less than the client's patience of 5 s, so that
@@ -24,8 +24,6 @@ use crate::tools::journal::{self, Verbosity};
 const ORDER_DEADLINE: Duration = Duration::from_secs(4);
 /// How long the drivers may take to say what their devices can do.
 const PROBE_DEADLINE: Duration = Duration::from_secs(4);
-/// What stands where a reader may not know.
-const REDACTED: &str = "redacted";
 
 /// The code of an error.
 pub const fn code_of(kind: Kind) -> &'static str {
@@ -59,6 +57,15 @@ pub async fn answer(shared: &Shared, params: &Params<'_>, level: Level) -> Resul
         Call::Devices => devices(shared, params).await,
         Call::Reload => reload(shared, params).await,
         Call::SetLog => set_log(params),
+        call @ (Call::TokenMint
+        | Call::TokenList
+        | Call::TokenRevoke
+        | Call::KeyAdd
+        | Call::KeyList
+        | Call::KeyRemove
+        | Call::RoleList
+        | Call::AccessTest
+        | Call::AccessSessions) => access::answer(shared, params, call).await,
         Call::SetTone => set_tone(station, params),
         Call::FailTone => fail_tone(station, params),
     }
@@ -84,7 +91,8 @@ impl<'a> Params<'a> {
         Self { method, params }
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Result<T> {
+    /// As a type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         if !self.params.is_object() {
             return Err(self.wrong(&"params must be an object"));
         }
@@ -96,7 +104,8 @@ impl<'a> Params<'a> {
         self.read::<Nothing>().map(|Nothing {}| ())
     }
 
-    fn wrong(&self, what: &dyn Display) -> Error {
+    /// What is wrong with them, and what would be right.
+    pub fn wrong(&self, what: &dyn Display) -> Error {
         let Method { name, params: takes, .. } = self.method;
         Error::new(Kind::Invalid, format!("{what}; {name} takes {takes}"))
     }
@@ -144,7 +153,7 @@ fn connections(station: &Station, params: &Params<'_>, level: Level) -> Result<V
     let PageWish { after, limit } = params.read()?;
     let mut page = station.connections(after.as_deref(), limit.unwrap_or(PAGE))?;
     if level == Level::Read {
-        redact(&mut page);
+        page.connections.iter_mut().for_each(station::redact);
     }
     json(&page)
 }
@@ -159,17 +168,6 @@ fn kick(station: &Station, params: &Params<'_>) -> Result<Value> {
     let KickWish { id } = params.read()?;
     station.kick(&id)?;
     Ok(json!({}))
-}
-
-/// Takes out who the listeners are.
-fn redact(page: &mut ConnectionPage) {
-    for ConnectionInfo { user_id, ip_address, user_agent, .. } in &mut page.connections {
-        REDACTED.clone_into(ip_address);
-        REDACTED.clone_into(user_agent);
-        if let Some(user_id) = user_id {
-            REDACTED.clone_into(user_id);
-        }
-    }
 }
 
 async fn devices(shared: &Shared, params: &Params<'_>) -> Result<Value> {
@@ -252,31 +250,6 @@ fn fail_tone(station: &Station, params: &Params<'_>) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn info() -> ConnectionInfo {
-        ConnectionInfo {
-            id: "1".to_owned(),
-            user_id: Some("ada".to_owned()),
-            ip_address: "192.0.2.1".to_owned(),
-            user_agent: "curl/8".to_owned(),
-            connected_at: "2026-01-01T00:00:00Z".to_owned(),
-            last_heartbeat: "2026-01-01T00:00:01Z".to_owned(),
-            frames_sent: 1,
-            bytes_sent: 2,
-            errors_count: 3,
-        }
-    }
-
-    #[test]
-    fn a_redacted_page_says_nothing_about_who_listens() {
-        let mut page = ConnectionPage { connections: vec![info(), info()], next: None, total: 2 };
-        redact(&mut page);
-        let text = serde_json::to_string(&page).expect("JSON");
-        for secret in ["ada", "192.0.2.1", "curl"] {
-            assert!(!text.contains(secret), "{text}");
-        }
-        assert!(text.contains("frames_sent"));
-    }
 
     #[test]
     fn params_are_strict_and_say_what_is_taken() {

@@ -10,6 +10,7 @@
 //! than a turn: there are only so many seats, a line has a length, a write has a deadline, a
 //! conversation is one request at a time, and what is said about strangers in the journal is folded.
 
+mod access;
 mod answer;
 mod limits;
 mod lines;
@@ -30,6 +31,7 @@ pub use server::open;
 pub use settings::Settings;
 
 use crate::error::Result;
+use crate::keys::Gate;
 use crate::station::Station;
 use limits::{Limits, Seats};
 use peer::Authority;
@@ -58,20 +60,22 @@ impl Door {
         listener: UnixListener,
         settings: &Settings,
         station: Arc<Station>,
+        gate: Arc<Gate>,
         orders: mpsc::Sender<Order>,
     ) -> Self {
-        Self::limited(listener, settings, station, orders, Limits::default())
+        Self::limited(listener, settings, (station, gate), orders, Limits::default())
     }
 
     fn limited(
         listener: UnixListener,
         settings: &Settings,
-        station: Arc<Station>,
+        (station, gate): (Arc<Station>, Arc<Gate>),
         orders: mpsc::Sender<Order>,
         limits: Limits,
     ) -> Self {
         let shared = Shared {
             station,
+            gate,
             orders,
             authority: Authority::new(&settings.group),
             seats: Seats::new(limits.seats),
@@ -87,6 +91,7 @@ impl Door {
 #[derive(Debug)]
 struct Shared {
     station: Arc<Station>,
+    gate: Arc<Gate>,
     orders: mpsc::Sender<Order>,
     authority: Authority,
     seats: Arc<Seats>,

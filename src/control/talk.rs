@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use talas_wire::{Hello, Level, MAX_LINE_BYTES, PROTO, Request, code};
+use talas_wire::{Hello, MAX_LINE_BYTES, PROTO, Request, code};
 use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
@@ -16,6 +16,7 @@ use super::lines::{Flow, Lines, Turn};
 use super::methods::{self, Method};
 use super::peer::Peer;
 use super::watch::{Topic, watch};
+use crate::access::{self, Pass, Place, Rule};
 use crate::tools::stop::Stop;
 use crate::tools::tally::Tally;
 
@@ -123,10 +124,17 @@ impl Talk {
         let Some(method) = methods::find(name) else {
             return Err((code::NO_SUCH_METHOD, format!("there is no method {name:?}")));
         };
-        if self.peer.level < method.level {
+        let rule = method.rule();
+        let pass = Pass::of_level(self.peer.level);
+        if let Err(denial) = access::decide(rule, &pass, Place::default(), &mut |_| {}) {
             self.record_denied(method);
-            let (own, needed) = (self.peer.level.as_str(), method.level.as_str());
-            let reason = format!("{} needs level {needed}, and yours is {own}", method.name);
+            let reason = match rule.map(access::least_level) {
+                Some(needed) => {
+                    let (own, needed) = (self.peer.level.as_str(), needed.as_str());
+                    format!("{} needs level {needed}, and yours is {own}", method.name)
+                }
+                None => denial.to_string(),
+            };
             return Err((code::DENIED, reason));
         }
         let topic = Topic::of(method.call).filter(|_| more);
@@ -138,7 +146,7 @@ impl Talk {
 
     /// Who changed something can be read in the journal.
     fn record(&self, method: &Method) {
-        if method.level > Level::Read {
+        if method.rule().is_none_or(Rule::checks_origin) {
             let (method, Peer { uid, pid, .. }) = (method.name, self.peer);
             tracing::info!(event = "control_change", method, uid, pid, "changed over the control socket");
         }

@@ -37,6 +37,7 @@ pub fn drain(running: Running) {
         station,
         threads,
         http_done,
+        gate_done,
         control_done,
         doors,
         pipeline,
@@ -71,7 +72,8 @@ pub fn drain(running: Running) {
     steps.step("control", || {
         let wait = steps.left().max(Duration::from_millis(100));
         // Past the deadline what is left is cut with the runtime.
-        let _ = admin.block_on(async { tokio::time::timeout(wait, control_done).await });
+        let both = async { tokio::join!(control_done, gate_done) };
+        let _ = admin.block_on(async { tokio::time::timeout(wait, both).await });
         drop(orders);
         drop(control_socket);
     });

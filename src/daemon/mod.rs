@@ -11,6 +11,7 @@ mod panic;
 mod reload;
 mod sockets;
 
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,17 +19,20 @@ use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use crate::access;
 use crate::capture;
-use crate::config::{self, Environment, Loaded};
+use crate::config::{self, Config, Environment, Loaded};
 use crate::control;
 use crate::error::{Context, Error, Kind, Result};
 use crate::http;
+use crate::keys::Gate;
 use crate::library::Library;
 use crate::station::{self, Station};
 use crate::tools::stop::{self, Stop, StopOwner};
 use crate::tools::workers::Crew;
 use crate::tools::{journal, listen, paths};
 use cli::Arguments;
+use reload::{Handles, Reloader};
 
 /// Orders from the control socket that may wait at a time.
 const ORDERS: usize = 16;
@@ -72,13 +76,16 @@ fn run(arguments: &Arguments, environment: Environment, loaded: Loaded) -> Resul
         tracing::warn!(event = "config_warning", reason = warning, "look at the configuration");
     }
     let built = build(&loaded)?;
-    let reloader = reload::Reloader::new(
+    let reloader = Reloader::new(
         arguments.config.clone(),
         environment,
         loaded.config,
-        built.http.handle(),
-        built.library.clone(),
-        built.station.clone(),
+        Handles {
+            http: built.http.handle(),
+            library: built.library.clone(),
+            gate: built.gate.clone(),
+            station: built.station.clone(),
+        },
     );
     let mut running = built.spawn()?;
     let end = running.wait(reloader);
@@ -91,6 +98,7 @@ struct Built {
     station: Arc<Station>,
     parts: station::Parts,
     library: Arc<Library>,
+    gate: Arc<Gate>,
     http: http::Door,
     control: control::Door,
     control_socket: sockets::ControlSocket,
@@ -109,17 +117,38 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let (station, parts) = Station::build(&config.capture, &paths::state_dir(), warnings.clone())?;
     station.apply_analysis(config.analysis.clone());
     let library = Arc::new(Library::new(config.library.clone()));
-    let http =
-        http::Door::new(listeners, metrics_listener, config.http.clone(), station.clone(), library.clone())?;
-    crate::access::judge(config.access, "http.listen", http.bound())?;
-    crate::access::judge(config.access, "http.metrics_listen", http.metrics_bound().as_slice())?;
+    let gate = Arc::new(gate(config, &listeners, metrics_listener.as_ref())?);
+    station.set_access(gate.describe());
+    let http = http::Door::new(
+        (listeners, metrics_listener),
+        config.http.clone(),
+        gate.clone(),
+        station.clone(),
+        library.clone(),
+    )?;
     let (control_listener, control_socket) = sockets::control(inherited.control, &config.control.socket)?;
     let (orders_tx, orders) = mpsc::channel(ORDERS);
-    let control = control::Door::new(control_listener, &config.control, station.clone(), orders_tx);
+    let control =
+        control::Door::new(control_listener, &config.control, station.clone(), gate.clone(), orders_tx);
     let workers = Crew::start()?;
     let admin = Builder::new_current_thread().enable_all().build();
     let admin = admin.context(|| "cannot start the admin runtime".to_owned())?;
-    Ok(Built { station, parts, library, http, control, control_socket, orders, workers, admin })
+    Ok(Built { station, parts, library, gate, http, control, control_socket, orders, workers, admin })
+}
+
+/// The gate, as the addresses that are really listened on ask for.
+fn gate(config: &Config, listeners: &[TcpListener], metrics: Option<&TcpListener>) -> Result<Gate> {
+    let addresses = |listeners: &[&TcpListener]| -> Result<Vec<SocketAddr>> {
+        let bound: std::io::Result<_> = listeners.iter().map(|listener| listener.local_addr()).collect();
+        bound.context(|| "an HTTP listener has no address".to_owned())
+    };
+    let main = addresses(&listeners.iter().collect::<Vec<_>>())?;
+    let metrics = addresses(metrics.as_slice())?;
+    access::judge(config.access.mode, "http.listen", &main)?;
+    access::judge(config.access.mode, "http.metrics_listen", &metrics)?;
+    let guard = access::guard(config.access.mode, main.iter().chain(&metrics));
+    tracing::info!(event = "access_guarded", mode = guard.as_str(), "how callers are told apart");
+    Gate::new(&config.access, guard, &paths::state_dir())
 }
 
 /// A running daemon.
@@ -128,6 +157,8 @@ struct Running {
     threads: station::Threads,
     /// Resolves when the last HTTP connection is done.
     http_done: tokio::task::JoinHandle<()>,
+    /// Resolves when the last use of keys is written.
+    gate_done: tokio::task::JoinHandle<()>,
     control_done: tokio::task::JoinHandle<()>,
     /// Dropped first: no new connections, and answers end.
     doors: StopOwner,
@@ -141,7 +172,7 @@ struct Running {
 
 impl Built {
     fn spawn(self) -> Result<Running> {
-        let Self { station, parts, http, control, control_socket, orders, workers, admin, .. } = self;
+        let Self { station, parts, gate, http, control, control_socket, orders, workers, admin, .. } = self;
         let (doors, doors_stop): (StopOwner, Stop) = stop::pair()?;
         let (pipeline, pipeline_stop) = stop::pair()?;
         let urls: Vec<String> = http.bound().iter().map(|address| format!("http://{address}")).collect();
@@ -154,6 +185,7 @@ impl Built {
         station.set_addresses(urls);
         let threads = parts.spawn(&station, &pipeline_stop)?;
         let http_done = admin.spawn(http.open(workers.workers(), &doors_stop)?);
+        let gate_done = admin.spawn(gate.run(doors_stop.clone()));
         let control_done = {
             let _admin = admin.enter();
             admin.spawn(control::open(control, doors_stop)?)
@@ -162,6 +194,7 @@ impl Built {
             station,
             threads,
             http_done,
+            gate_done,
             control_done,
             doors,
             pipeline,
@@ -175,7 +208,7 @@ impl Built {
 
 impl Running {
     /// Runs the admin side on this thread until a signal ends it.
-    fn wait(&mut self, reloader: reload::Reloader) -> Result<()> {
+    fn wait(&mut self, reloader: Reloader) -> Result<()> {
         self.admin.block_on(admin::run(&self.station, &mut self.orders, reloader))
     }
 }

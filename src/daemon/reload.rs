@@ -6,15 +6,25 @@ use std::sync::Arc;
 use talas_wire::ReloadReport;
 
 use super::notify;
+use crate::access;
 use crate::config::{self, Config, Environment};
 use crate::error::Result;
 use crate::http;
+use crate::keys::Gate;
 use crate::library::Library;
 use crate::station::Station;
 use crate::tools::journal;
 
 /// Keys whose new value comes into force at once; every other one needs a restart.
-const LIVE: [&str; 8] = [
+const LIVE: [&str; 16] = [
+    "access.anonymous",
+    "access.roles",
+    "access.jwt.key_file",
+    "access.jwt.public_keys",
+    "access.jwt.issuers",
+    "access.jwt.audience",
+    "access.jwt.leeway_s",
+    "access.jwt.longest_days",
     "http.hosts",
     "http.cors.origins",
     "http.sse_heartbeat_s",
@@ -33,22 +43,25 @@ pub struct Reloader {
     file: Option<PathBuf>,
     environment: Environment,
     current: Config,
-    http: http::Handle,
-    library: Arc<Library>,
-    station: Arc<Station>,
+    parts: Handles,
+}
+
+/// What is told of new settings.
+pub struct Handles {
+    /// `[http]`.
+    pub http: http::Handle,
+    /// `[library]`.
+    pub library: Arc<Library>,
+    /// `[access]`.
+    pub gate: Arc<Gate>,
+    /// Shows how the door is guarded.
+    pub station: Arc<Station>,
 }
 
 impl Reloader {
     /// For a daemon that runs with `current`.
-    pub fn new(
-        file: Option<PathBuf>,
-        environment: Environment,
-        current: Config,
-        http: http::Handle,
-        library: Arc<Library>,
-        station: Arc<Station>,
-    ) -> Self {
-        Self { file, environment, current, http, library, station }
+    pub fn new(file: Option<PathBuf>, environment: Environment, current: Config, parts: Handles) -> Self {
+        Self { file, environment, current, parts }
     }
 
     /// Reads the configuration again and puts into force what can be. `status` is what systemd goes on
@@ -86,17 +99,23 @@ impl Reloader {
             list.push(difference.key);
         }
         let new = loaded.config;
+        // First what can fail: a key file may be missing.
+        self.parts.gate.apply(&new.access)?;
         // What an operator set by hand stays until the file says something else.
         if new.log != self.current.log {
             journal::set_level(new.log.level);
         }
-        self.http.apply(new.http.clone());
-        self.library.apply(new.library.clone());
-        self.station.apply_analysis(new.analysis.clone());
+        self.parts.http.apply(new.http.clone());
+        self.parts.library.apply(new.library.clone());
+        self.parts.station.apply_analysis(new.analysis.clone());
+        self.parts.station.set_access(self.parts.gate.describe());
         // What needs a restart stays as it is, so that the next reload tells of it again.
         self.current.log = new.log;
         self.current.library = new.library;
         self.current.analysis = new.analysis;
+        let access::Settings { mode, jwt: access::Jwt { jwks_url, .. }, .. } = &self.current.access;
+        let jwt = access::Jwt { jwks_url: jwks_url.clone(), ..new.access.jwt };
+        self.current.access = access::Settings { mode: *mode, jwt, ..new.access };
         let http::Settings { listen, metrics_listen, cors, .. } = &self.current.http;
         let cors = http::settings::Cors { origins: new.http.cors.origins.clone(), ..cors.clone() };
         self.current.http =

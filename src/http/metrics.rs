@@ -7,7 +7,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -21,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::families::Families;
 use super::reply::Problem;
+use super::routes::Routes;
 use super::sound_metrics;
 use crate::audio;
 use crate::station::{Measures, Station, Streams};
@@ -47,12 +47,12 @@ const SCHEDULES: [(&str, Realtime); 4] = [
     ("off", Realtime::Off),
 ];
 
-/// The route, for any router.
-pub fn routes<S: Clone + Send + Sync + 'static>(station: &Arc<Station>) -> Router<S> {
+/// The route.
+pub fn routes(station: &Arc<Station>) -> Routes {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Rendered { station: station.clone() }));
     let scrape = Scrape { registry: Arc::new(registry), turn: Arc::new(Semaphore::new(1)) };
-    Router::new().route("/metrics", get(metrics)).with_state(scrape)
+    Routes::default().route("/metrics", get(metrics).with_state(scrape))
 }
 
 #[derive(Clone)]

@@ -1,7 +1,8 @@
 //! The HTTP door: an accept loop of its own on hyper, so that it can take inherited sockets, know each
 //! connection's I/O and end it in order; axum routes behind it.
 //!
-//! In here: accepting, deadlines, the guards, the routes. Not in here: what the answers say, which the
+//! In here: accepting, deadlines, the guards, the routes. What a route needs is a row of `access`, and
+//! `permit` asks before each. Not in here: what the answers say, which the
 //! station gathers.
 
 mod compress;
@@ -15,12 +16,14 @@ mod metrics;
 mod pacing;
 mod page;
 mod passage;
+mod permit;
 mod place;
 mod promise;
 mod query;
 mod range;
 mod repeat;
 mod reply;
+mod routes;
 mod serve;
 pub mod settings;
 mod site;
@@ -28,6 +31,7 @@ mod sound_metrics;
 mod stream;
 mod tracks;
 mod validators;
+mod watched;
 mod wire;
 
 pub use serve::{Door, Handle};

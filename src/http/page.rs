@@ -4,9 +4,8 @@
 //! that itself.
 
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::get;
@@ -17,7 +16,7 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 
-use super::site::Site;
+use super::routes::Routes;
 
 /// What the page may do: load from here and talk to here. Nothing inline, nothing from elsewhere, and no
 /// foreign page around it.
@@ -103,12 +102,12 @@ fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
 }
 
 /// Every file on its route.
-pub fn routes() -> Router<Arc<Site>> {
+pub fn routes() -> Routes {
     static ASSETS: LazyLock<Vec<(&'static str, Asset)>> = LazyLock::new(|| {
         FILES.iter().map(|(path, mime, content)| (*path, Asset::new(mime, content))).collect()
     });
-    ASSETS.iter().fold(Router::new(), |router, (path, asset)| {
-        router.route(path, get(move |asked: HeaderMap| async move { asset.answer(&asked) }))
+    ASSETS.iter().fold(Routes::default(), |routes, (path, asset)| {
+        routes.route(path, get(move |asked: HeaderMap| async move { asset.answer(&asked) }))
     })
 }
 

@@ -29,6 +29,7 @@ use super::settings::Settings;
 use super::site::{Peer, Site, metrics_router, router};
 use super::wire::{Meter, Wire};
 use crate::error::{Context, Result};
+use crate::keys::Gate;
 use crate::library::Library;
 use crate::station::Station;
 use crate::tools::clock;
@@ -121,16 +122,17 @@ impl Door {
     /// # Errors
     /// A listener has no address.
     pub fn new(
-        listeners: Vec<StdTcpListener>,
-        metrics_listener: Option<StdTcpListener>,
+        (listeners, metrics_listener): (Vec<StdTcpListener>, Option<StdTcpListener>),
         settings: Settings,
+        gate: Arc<Gate>,
         station: Arc<Station>,
         library: Arc<Library>,
     ) -> Result<Self> {
         let bound: std::io::Result<Vec<SocketAddr>> =
             listeners.iter().map(StdTcpListener::local_addr).collect();
         let bound = bound.context(|| "an HTTP listener has no address".to_owned())?;
-        let site = Arc::new(Site { station, library, settings: ArcSwap::from_pointee(settings), bound });
+        let site =
+            Arc::new(Site { station, gate, library, settings: ArcSwap::from_pointee(settings), bound });
         Ok(Self { listeners, metrics_listener, site })
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, USER_AGENT,
 };
@@ -21,13 +21,16 @@ use serde_json::{Map, Value};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::reply::{self, Problem};
+use super::routes::Routes;
 use super::settings::{Cors, Settings};
 use super::stream::{self, StreamBody, Transport};
 use super::wire::Meter;
-use super::{compress, files, guard, metrics, page, query, tracks};
+use super::{compress, files, guard, metrics, page, permit, query, tracks};
+use crate::access::{Pass, Permission, Rule};
 use crate::audio::State as Programme;
+use crate::keys::Gate;
 use crate::library::Library;
-use crate::station::{Arrival, LastEvent, Reset, Scale, Station};
+use crate::station::{self, Arrival, LastEvent, Reset, Scale, Station};
 use crate::tools::clock;
 
 /// How long a client may take for the body of a request.
@@ -40,6 +43,8 @@ const HANGS_AFTER_NS: i64 = 10 * clock::NS_PER_S;
 pub struct Site {
     /// The pipeline.
     pub station: Arc<Station>,
+    /// Who is let in.
+    pub gate: Arc<Gate>,
     /// The files that are served.
     pub library: Arc<Library>,
     /// `[http]`; replaced by a reload.
@@ -60,22 +65,13 @@ pub struct Peer {
 /// The whole door as one service.
 pub fn router(site: &Arc<Site>) -> Router {
     let has_own_door = site.settings.load().metrics_listen.is_some();
-    let metrics = if has_own_door { Router::new() } else { metrics::routes(&site.station) };
-    Router::new()
-        .route("/api/audio/stream", get(stream))
-        .route("/api/audio/stats", get(stats))
-        .route("/api/audio/quality", get(quality))
-        .route("/api/audio/performance", get(performance))
-        .route("/api/audio/control", post(control))
-        .route("/api/audio/debug/connections", get(debug_connections))
-        .route("/tracks", get(tracks::list))
-        .route("/stream/{id}", get(files::stream))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .merge(metrics)
-        .merge(page::routes())
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+    let routes = if has_own_door { routes() } else { all_routes(site) };
+    guarded_routes(site, routes)
+}
+
+/// Routes behind everything that stands before them.
+pub(super) fn guarded_routes(site: &Arc<Site>, routes: Routes) -> Router {
+    permitted(site, routes)
         .layer(middleware::from_fn(compress::behind))
         .layer(compress::layer())
         .layer(middleware::from_fn(compress::before))
@@ -87,15 +83,45 @@ pub fn router(site: &Arc<Site>) -> Router {
 /// The door of `http.metrics_listen`: for the scraper beside the daemon, under the same guards. Pages of
 /// other origins have no business here.
 pub fn metrics_router(site: &Arc<Site>) -> Router {
-    Router::new()
+    let routes = Routes::default()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .merge(metrics::routes(&site.station))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+        .merge(metrics::routes(&site.station));
+    permitted(site, routes)
         .layer(compress::layer())
         .layer(middleware::from_fn_with_state(site.clone(), guarded))
         .with_state(site.clone())
+}
+
+/// Routes with the question of permission nearest to them: what is not found or not allowed is said
+/// without asking who asks.
+fn permitted(site: &Arc<Site>, routes: Routes) -> Router<Arc<Site>> {
+    routes
+        .into_router()
+        .route_layer(middleware::from_fn_with_state(site.clone(), permit::permitted))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// Every route there is.
+pub(super) fn all_routes(site: &Arc<Site>) -> Routes {
+    routes().merge(metrics::routes(&site.station))
+}
+
+/// Every route but `/metrics`, which may have a door of its own.
+fn routes() -> Routes {
+    Routes::default()
+        .route("/api/audio/stream", get(stream))
+        .route("/api/audio/stats", get(stats))
+        .route("/api/audio/quality", get(quality))
+        .route("/api/audio/performance", get(performance))
+        .route("/api/audio/control", post(control))
+        .route("/api/audio/debug/connections", get(debug_connections))
+        .route("/tracks", get(tracks::list))
+        .route("/stream/{id}", get(files::stream))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .merge(page::routes())
 }
 
 fn cors(site: &Arc<Site>) -> CorsLayer {
@@ -119,8 +145,8 @@ async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) ->
     let (uri, headers) = (request.uri(), request.headers());
     let host = guard::check_host(request.version(), uri, headers, &site.bound, &settings);
     // A stream is not changed by a stranger's page, but it would be held open by one.
-    let holds = guard::changes(request.method()) || uri.path() == "/api/audio/stream";
-    let origin = if holds { guard::check_origin(uri, headers, &settings) } else { Ok(()) };
+    let minds = guard::changes(request.method()) || permit::rule(&request).is_some_and(Rule::checks_origin);
+    let origin = if minds { guard::check_origin(uri, headers, &settings) } else { Ok(()) };
     drop(settings);
     match host.and(origin) {
         Ok(()) => next.run(request).await,
@@ -168,7 +194,8 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
     let user_agent =
         request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
     let ip = peer.address.ip();
-    let arrival = Arrival { ip, user_agent, needs_mbps: wanted.needs_mbps(station), reset };
+    let user_id = request.extensions().get::<Arc<Pass>>().and_then(|pass| pass.subject.as_deref());
+    let arrival = Arrival { ip, user_id, user_agent, needs_mbps: wanted.needs_mbps(station), reset };
     let registered = station.register(arrival, settings.max_streams).ok_or_else(|| {
         let detail = format!("all {} streams are taken (http.max_streams)", settings.max_streams);
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
@@ -191,8 +218,13 @@ async fn debug_connections(State(site): State<Arc<Site>>) -> Response {
     reply::json(&site.station.diagnosis())
 }
 
-async fn stats(State(site): State<Arc<Site>>) -> Response {
-    reply::json(&site.station.stats(usize::MAX))
+async fn stats(State(site): State<Arc<Site>>, Extension(pass): Extension<Arc<Pass>>) -> Response {
+    let mut stats = site.station.stats(usize::MAX);
+    // Who the others are is for those who look after them.
+    if !pass.permissions.has(Permission::DebugAccess) {
+        stats.connections.iter_mut().for_each(station::redact);
+    }
+    reply::json(&stats)
 }
 
 async fn quality(State(site): State<Arc<Site>>) -> Response {
@@ -317,4 +349,28 @@ async fn readyz(State(site): State<Arc<Site>>) -> Response {
         }
     };
     health("ready", "not ready", reasons)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::access::{self, Guard};
+    use crate::capture;
+    use crate::capture::settings::{SourceSettings, ToneSettings};
+
+    /// A site that stands still, and the directory of its state.
+    pub fn site(access: access::Settings, guard: Guard) -> (Arc<Site>, tempfile::TempDir) {
+        let state = tempfile::tempdir().expect("temporary folder");
+        let source = SourceSettings::Tone(ToneSettings::default());
+        let capture = capture::Settings { source, realtime_priority: 0, ..capture::Settings::default() };
+        let (station, _) = Station::build(&capture, state.path(), Vec::new()).expect("built");
+        let site = Site {
+            station,
+            gate: Arc::new(Gate::new(&access, guard, state.path()).expect("a gate")),
+            library: Arc::new(Library::new(crate::library::Settings::default())),
+            settings: ArcSwap::from_pointee(Settings::default()),
+            bound: Vec::new(),
+        };
+        (Arc::new(site), state)
+    }
 }

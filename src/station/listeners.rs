@@ -41,6 +41,8 @@ impl std::fmt::Debug for Reset {
 pub struct Arrival<'a> {
     /// Where from.
     pub ip: IpAddr,
+    /// Who, where access knows.
+    pub user_id: Option<&'a str>,
     /// What the client calls itself.
     pub user_agent: &'a str,
     /// What the request should need while sound flows, in Mbit/s.
@@ -53,7 +55,7 @@ pub struct Arrival<'a> {
 impl Arrival<'_> {
     /// Somebody for a test.
     pub fn test(ip: impl Into<IpAddr>, user_agent: &str) -> Arrival<'_> {
-        Arrival { ip: ip.into(), user_agent, needs_mbps: 0.0, reset: Reset::new(|| ()) }
+        Arrival { ip: ip.into(), user_id: None, user_agent, needs_mbps: 0.0, reset: Reset::new(|| ()) }
     }
 }
 
@@ -124,6 +126,7 @@ pub struct Listener {
     /// Its id, which the first event carries.
     pub id: Uuid,
     ip: IpAddr,
+    user_id: Option<String>,
     user_agent: String,
     connected_at: Timestamp,
     last_write_ms: AtomicI64,
@@ -227,7 +230,7 @@ impl Listener {
         let last_write = Timestamp::from_millisecond(self.last_write_ms.load(Ordering::Relaxed));
         ConnectionInfo {
             id: self.id.to_string(),
-            user_id: None,
+            user_id: self.user_id.clone(),
             ip_address: self.ip.to_string(),
             user_agent: self.user_agent.clone(),
             connected_at: self.connected_at.to_string(),
@@ -270,6 +273,7 @@ impl Listeners {
         let listener = Arc::new(Listener {
             id: Uuid::now_v7(),
             ip: arrival.ip,
+            user_id: arrival.user_id.map(printable),
             user_agent: printable(arrival.user_agent),
             connected_at: now,
             last_write_ms: AtomicI64::new(now.as_millisecond()),

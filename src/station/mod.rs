@@ -44,7 +44,7 @@ pub use quality::{meters, spectrogram_column};
 pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
 pub use replay::Replay;
 pub use resume::{LastEvent, Resumed};
-pub use snapshot::PAGE;
+pub use snapshot::{PAGE, redact};
 
 use crate::audio::StateMark;
 use crate::capture::{self, Counters, Lane, ToneControl};
@@ -81,6 +81,8 @@ pub struct Station {
     config_warnings: Vec<String>,
     /// URLs of the HTTP door.
     addresses: OnceLock<Vec<String>>,
+    /// How it is guarded.
+    access: Mutex<talas_wire::Access>,
     bell: Arc<EventFd>,
     /// What the operators' wishes wait for one after the other, so that memory and programme agree.
     pausing: tokio::sync::Mutex<()>,
@@ -142,6 +144,7 @@ impl Station {
             state_dir: state_dir.to_owned(),
             config_warnings,
             addresses: OnceLock::new(),
+            access: Mutex::default(),
             bell,
             pausing: tokio::sync::Mutex::new(()),
         };
@@ -152,6 +155,11 @@ impl Station {
     pub fn set_addresses(&self, urls: Vec<String>) {
         // A second door does not exist.
         let _ = self.addresses.set(urls);
+    }
+
+    /// Says how the HTTP door is guarded.
+    pub fn set_access(&self, access: talas_wire::Access) {
+        *lock(&self.access) = access;
     }
 
     /// State of the programme.

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use nix::sys::statvfs::{Statvfs, statvfs};
 use talas_wire::{
-    Capture, ConnectionPage, DetailedStreamStats, Disk, Gaps, Listeners, Quality, Realtime, Rendition,
-    Source, Status, Version,
+    Capture, ConnectionInfo, ConnectionPage, DetailedStreamStats, Disk, Gaps, Listeners, Quality, Realtime,
+    Rendition, Source, Status, Version,
 };
 use uuid::Uuid;
 
@@ -33,6 +33,7 @@ impl Station {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: shared.started.elapsed().as_secs(),
             addresses: self.addresses.get().cloned().unwrap_or_default(),
+            access: lock(&self.access).clone(),
             source: Source {
                 kind: shared.source_kind,
                 name: shared.source_name.clone(),
@@ -195,5 +196,47 @@ impl Station {
     /// Versions.
     pub fn version() -> Version {
         Version { daemon: env!("CARGO_PKG_VERSION").to_owned(), proto: talas_wire::PROTO }
+    }
+}
+
+/// What stands where somebody may not know.
+const REDACTED: &str = "redacted";
+
+/// Takes out who a listener is.
+pub fn redact(connection: &mut ConnectionInfo) {
+    REDACTED.clone_into(&mut connection.ip_address);
+    REDACTED.clone_into(&mut connection.user_agent);
+    if let Some(user_id) = &mut connection.user_id {
+        REDACTED.clone_into(user_id);
+    }
+}
+
+#[cfg(test)]
+mod redaction {
+    use super::*;
+
+    fn info() -> ConnectionInfo {
+        ConnectionInfo {
+            id: "1".to_owned(),
+            user_id: Some("ada".to_owned()),
+            ip_address: "192.0.2.1".to_owned(),
+            user_agent: "curl/8".to_owned(),
+            connected_at: "2026-01-01T00:00:00Z".to_owned(),
+            last_heartbeat: "2026-01-01T00:00:01Z".to_owned(),
+            frames_sent: 1,
+            bytes_sent: 2,
+            errors_count: 3,
+        }
+    }
+
+    #[test]
+    fn a_redacted_listener_says_nothing_about_who_listens() {
+        let mut listener = info();
+        redact(&mut listener);
+        let text = serde_json::to_string(&listener).expect("JSON");
+        for secret in ["ada", "192.0.2.1", "curl"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        assert!(text.contains("frames_sent"));
     }
 }

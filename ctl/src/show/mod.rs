@@ -3,6 +3,7 @@
 //! Not in here: clocks, terminals and sockets. What a page depends on besides its object is in
 //! [`View`].
 
+pub mod access;
 pub mod answer;
 pub mod connections;
 pub mod devices;
@@ -11,7 +12,7 @@ pub mod selftest;
 pub mod stats;
 pub mod status;
 
-use crate::args::{Question, ToneWish};
+use crate::args::{AccessWish, KeyWish, Question, RoleWish, TokenWish, ToneWish};
 use crate::client::Answer;
 use crate::error::Result;
 use crate::human::counted;
@@ -45,6 +46,15 @@ pub fn page(question: &Question, answer: &Answer, view: &View) -> Result<Page> {
         Question::Reload => answer::reloaded(&answer.read()?),
         Question::Log { .. } => answer::log_level(&answer.read()?),
         Question::Version => answer::version(&answer.read()?),
+        Question::Token(TokenWish::Mint { .. }) => access::minted(&answer.read()?, view),
+        Question::Token(TokenWish::List) => access::tokens(&answer.read()?, view),
+        Question::Token(TokenWish::Revoke(end)) => access::revoked(end),
+        Question::Key(KeyWish::Add { .. }) => access::key_added(&answer.read()?),
+        Question::Key(KeyWish::List) => access::keys(&answer.read()?, view),
+        Question::Key(KeyWish::Remove { .. }) => access::key_removed(&answer.read()?),
+        Question::Role(RoleWish::List) => access::roles(&answer.read()?, view),
+        Question::Access(AccessWish::Test { .. }) => access::test(&answer.read()?),
+        Question::Access(AccessWish::Sessions) => access::sessions(&answer.read()?, view),
         Question::Tone(ToneWish::Fault { fault, ms }) => answer::fault(*fault, *ms),
         Question::Tone(_) => answer::tone(&answer.read()?),
     })

@@ -4,8 +4,8 @@
 //! and what is not in a colour; warnings come last, where the eye rests.
 
 use talas_wire::{
-    Capture, Condition, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source, SourceKind,
-    State, Status,
+    Access, Capture, Condition, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source,
+    SourceKind, State, Status,
 };
 
 use super::View;
@@ -33,6 +33,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("lost", lost(&status.capture, &status.gaps)),
         Row::new("last gap", status.gaps.last.iter().flat_map(|gap| last_gap(gap, rate, view)).collect()),
         Row::new("serving", status.addresses.iter().map(plain).collect()),
+        Row::new("access", access(&status.access)),
         Row::new("listeners", listeners(&status.listeners)),
         Row::new("quality", quality(&status.quality)),
     ];
@@ -47,6 +48,19 @@ pub fn page(status: &Status, view: &View) -> Page {
         page.extend(sentence(Piece::new(Ink::Warn, "! "), Ink::Warn, warning, view.columns));
     }
     page
+}
+
+/// Who is let in over HTTP; nothing where the daemon does not say.
+fn access(access: &Access) -> Vec<Piece> {
+    match access.mode.as_str() {
+        "" => Vec::new(),
+        "open" => vec![plain("open to everybody on this machine")],
+        mode => {
+            let everybody = (!access.anonymous.is_empty())
+                .then(|| Piece::new(Ink::Warn, format!("everybody: {}", access.anonymous.join(", "))));
+            [plain(format!("by {mode}"))].into_iter().chain(everybody).collect()
+        }
+    }
 }
 
 /// The part for a live view: what can change from one second to the next.

@@ -6,6 +6,7 @@
 //!
 //! Times named `*_ms` are milliseconds since the Unix epoch unless a comment says otherwise.
 
+mod access;
 mod device;
 mod health;
 mod protocol;
@@ -13,6 +14,10 @@ mod quality;
 mod status;
 mod stream;
 
+pub use access::{
+    AccessTest, KeyAdded, KeyInfo, KeyList, RoleInfo, RoleList, SessionInfo, SessionList, TokenInfo,
+    TokenList, TokenMinted,
+};
 pub use device::{Ability, Device, DeviceList, Fault, Span};
 pub use health::{ConnectionDebugInfo, ConnectionHealth, NetworkStats, PipelineHealth, SystemDiagnostics};
 pub use protocol::{
@@ -23,6 +28,7 @@ pub use quality::{
     SpectrogramColumn,
 };
 pub use status::{
-    Capture, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source, SourceKind, State, Status,
+    Access, Capture, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source, SourceKind, State,
+    Status,
 };
 pub use stream::{ConnectionInfo, ConnectionPage, DetailedStreamStats, MemoryUsage, ReloadReport, Version};

@@ -145,6 +145,24 @@ pub mod method {
     pub const RELOAD: &str = "reload";
     /// `{"level": "error|warn|info|debug|trace"}` → `{"level": …}`.
     pub const LOG_SET: &str = "log.set";
+    /// `{"sub": …, "roles": […], "for_s": N, "audio_id": […]?, "paths": […]?}` → [`TokenMinted`](crate::TokenMinted).
+    pub const TOKEN_MINT: &str = "token.mint";
+    /// → [`TokenList`](crate::TokenList).
+    pub const TOKEN_LIST: &str = "token.list";
+    /// `{"jti": …}` or `{"sub": …}` → `{}`.
+    pub const TOKEN_REVOKE: &str = "token.revoke";
+    /// `{"name": …, "permissions": […], "addresses": […]?, "for_s": N?}` → [`KeyAdded`](crate::KeyAdded).
+    pub const KEY_ADD: &str = "key.add";
+    /// → [`KeyList`](crate::KeyList).
+    pub const KEY_LIST: &str = "key.list";
+    /// `{"key": an id or a name}` → [`KeyInfo`](crate::KeyInfo) of the key that was.
+    pub const KEY_REMOVE: &str = "key.remove";
+    /// → [`RoleList`](crate::RoleList).
+    pub const ROLE_LIST: &str = "role.list";
+    /// `{"token": …?, "method": …, "path": …, "address": …?}` → [`AccessTest`](crate::AccessTest).
+    pub const ACCESS_TEST: &str = "access.test";
+    /// → [`SessionList`](crate::SessionList).
+    pub const ACCESS_SESSIONS: &str = "access.sessions";
     /// `{"level_dbfs"?, "frequency_hz"?, "silence"?}` on a tone source → the tone as it is now.
     pub const TONE_SET: &str = "tone.set";
     /// `{"fault": "overrun|suspend|stall|unplug", "ms": N}` on a tone source → `{}`.

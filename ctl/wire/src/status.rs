@@ -52,6 +52,9 @@ pub struct Status {
     /// Where the HTTP door listens, as URLs.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// How the HTTP door is guarded.
+    #[serde(default)]
+    pub access: Access,
     /// Where sound comes from.
     pub source: Source,
     /// What was granted and what was lost.
@@ -74,6 +77,16 @@ pub struct Status {
     pub disk: Disk,
     /// Things an operator should know, in whole sentences; empty is good.
     pub warnings: Vec<String>,
+}
+
+/// How the HTTP door is guarded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// `open`: whoever reaches it may do everything, on loopback only; `token`: by tokens and API keys.
+    /// Empty where the daemon does not say.
+    pub mode: String,
+    /// The permissions of everybody who shows nothing, where tokens are asked for.
+    pub anonymous: Vec<String>,
 }
 
 /// The kinds of source.

@@ -19,9 +19,11 @@ use tokio::sync::mpsc;
 
 use super::limits::{Limits, SeatLimits};
 use super::{Door, Order, Settings, Shared, server};
+use crate::access::{self, Guard};
 use crate::capture;
 use crate::capture::settings::{SourceSettings, ToneSettings};
 use crate::error::{Error, Kind};
+use crate::keys::Gate;
 use crate::station::{Station, Threads};
 use crate::tools::stop::{self, StopOwner};
 
@@ -58,7 +60,8 @@ fn open_with(limits: Limits, orders: mpsc::Sender<Order>) -> House {
     let threads = parts.spawn(&station, &stop).expect("spawned");
     let (address, listener) = listen();
     let settings = Settings { group: operators().name, ..Settings::default() };
-    let door = Door::limited(listener, &settings, station, orders, limits);
+    let gate = Gate::new(&access::Settings::default(), Guard::Open, state.path()).expect("a gate");
+    let door = Door::limited(listener, &settings, (station, Arc::new(gate)), orders, limits);
     let shared = door.shared.clone();
     let (door_owner, door_stop) = stop::pair().expect("descriptors");
     let server = std::thread::spawn(move || {

@@ -1,0 +1,84 @@
+//! The body of an answer that goes on under somebody's pass: it ends when the pass does, and says why
+//! where the format has words for it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http_body::{Frame, SizeHint};
+use serde_json::json;
+
+use crate::access::Refusal;
+use crate::keys::Seat;
+use crate::mux::sse;
+
+/// Answers up to this length are on their way before anybody could end them, in bytes.
+pub const SHORT_BYTES: u64 = 64 * 1024;
+
+/// The body.
+#[derive(Debug)]
+pub struct Watched {
+    body: Body,
+    seat: Seat,
+    /// The format has a word for its end.
+    is_events: bool,
+    is_over: bool,
+}
+
+/// Whether an answer goes on for so long that its pass may end before it does.
+pub fn goes_on(response: &Response) -> bool {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    length.is_none_or(|length| length > SHORT_BYTES)
+}
+
+/// The answer, ended when its pass is.
+pub fn watch(response: Response, seat: Seat) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    let is_events = kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"));
+    response.map(|body| Body::new(Watched { body, seat, is_events, is_over: false }))
+}
+
+/// The event that says why.
+fn last_word(refusal: Refusal) -> Bytes {
+    let code = match refusal {
+        Refusal::Expired => "token_expired",
+        _ => "access_revoked",
+    };
+    let told = json!({ "code": code, "message": format!("what you were let in by is over: {refusal}") });
+    sse::event("error", None, told.to_string().as_bytes()).bytes()
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(refusal) = self.seat.poll_ended(cx) else {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        };
+        self.is_over = true;
+        Poll::Ready(Some(if self.is_events {
+            Ok(Frame::data(last_word(refusal)))
+        } else {
+            // Its length, or its end, was promised: an answer that breaks off is how HTTP says otherwise.
+            Err(axum::Error::new(std::io::Error::other("what the listener was let in by is over")))
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
