@@ -77,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_route_has_its_row_of_permissions_and_every_row_its_route() {
-        let (site, _state) = site(Settings::default(), Guard::Open);
+        let (site, _state) = site(&Settings::default(), Guard::Open);
         let router = site::router(&site);
         let mut reachable = BTreeSet::new();
         for pattern in site::all_routes(&site).patterns {
@@ -98,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_route_that_the_table_does_not_know_is_refused_to_everybody() {
-        let (site, _state) = site(Settings::default(), Guard::Open);
+        let (site, _state) = site(&Settings::default(), Guard::Open);
         let routes = Routes::default().route("/new", get(|| async { "secret" }));
         assert_eq!(routes.unlisted().collect::<Vec<_>>(), ["/new"]);
         let router = site::guarded_routes(&site, routes);

@@ -359,14 +359,14 @@ pub(super) mod tests {
     use crate::capture::settings::{SourceSettings, ToneSettings};
 
     /// A site that stands still, and the directory of its state.
-    pub fn site(access: access::Settings, guard: Guard) -> (Arc<Site>, tempfile::TempDir) {
+    pub fn site(access: &access::Settings, guard: Guard) -> (Arc<Site>, tempfile::TempDir) {
         let state = tempfile::tempdir().expect("temporary folder");
         let source = SourceSettings::Tone(ToneSettings::default());
         let capture = capture::Settings { source, realtime_priority: 0, ..capture::Settings::default() };
         let (station, _) = Station::build(&capture, state.path(), Vec::new()).expect("built");
         let site = Site {
             station,
-            gate: Arc::new(Gate::new(&access, guard, state.path()).expect("a gate")),
+            gate: Arc::new(Gate::new(access, guard, state.path()).expect("a gate")),
             library: Arc::new(Library::new(crate::library::Settings::default())),
             settings: ArcSwap::from_pointee(Settings::default()),
             bound: Vec::new(),
