@@ -21,12 +21,13 @@ test: ## Build everything, run every test, then lint; needs no sound card
 lint: ## Check format, clippy, documentation and scripts
 	@scripts/lint.sh
 
-bench: ## Measure the parts, and beside nginx the whole; ARGS="encode" picks parts by name
+bench: ## Measure the parts, and beside nginx and Icecast the whole; ARGS="encode" picks parts by name
 	@scripts/setup.sh run
 	cargo bench --bench frames --bench analysis --bench capture --bench spread -- $(ARGS)
 	cargo bench --quiet --bench appliance -- $(ARGS)
 	@scripts/bench-fanout.sh
 	@scripts/bench-ranges.sh
+	@scripts/bench-live.sh
 
 docs: ## Build the documentation of the code and check the links of the rest
 	@scripts/docs.sh

@@ -27,6 +27,8 @@ missing_packages() {
         command -v ffmpeg >/dev/null || echo ffmpeg
         # The page is tested in a real browser, and its parts alone by node.
         command -v chromium >/dev/null || echo chromium
+        # Live streams are tested in players.
+        command -v mpv >/dev/null || echo mpv
         command -v node >/dev/null || echo nodejs
     fi
 }

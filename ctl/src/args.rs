@@ -119,11 +119,18 @@ pub enum Question {
     Pause,
     /// End a pause
     Resume,
-    /// Show or set the quality that listeners get who do not ask for another
+    /// Show or set the quality that listeners get who do not ask for another: of players, the profile; of
+    /// live frames, the scale
     Quality {
-        /// A profile (high, medium, low, mobile) or a scale from 0.1 to 1.0; nothing shows it
+        /// A profile (high, medium, low, mobile, and what is configured), which also sets the scale that it
+        /// stands for, or a scale from 0.1 to 1.0; nothing shows both
         #[arg(value_parser = QualityWish::parse, allow_negative_numbers = true)]
         quality: Option<QualityWish>,
+    },
+    /// Show or set what is playing, as players show it
+    Title {
+        /// One line of text; "" for none; nothing shows it
+        text: Option<String>,
     },
     /// Statistics of the live frames and of the daemon
     Stats,

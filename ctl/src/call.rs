@@ -51,6 +51,8 @@ pub fn call(question: &Question) -> Call {
         Question::Quality { quality: Some(QualityWish::Scale(scale)) } => {
             Call::new(method::QUALITY_SET).with("scale", *scale)
         }
+        Question::Title { text: None } => Call::new(method::TITLE_GET),
+        Question::Title { text: Some(text) } => Call::new(method::TITLE_SET).with("title", text.as_str()),
         Question::Stats => Call::new(method::STATS),
         Question::Meters { .. } => Call::new(method::METERS),
         Question::Devices => Call::new(method::DEVICES),

@@ -46,6 +46,7 @@ pub fn status() -> Status {
         conditions: Vec::new(),
         renditions: Vec::new(),
         listeners: Listeners::default(),
+        title: String::new(),
         quality: Quality { profile: "high".to_owned(), scale: 1.0 },
         disk: Disk {
             state_dir: "/var/lib/talas".to_owned(),
@@ -68,5 +69,6 @@ pub fn listener(id: &str) -> ConnectionInfo {
         frames_sent: 0,
         bytes_sent: 0,
         errors_count: 0,
+        path: "/live.mp3".to_owned(),
     }
 }

@@ -67,7 +67,21 @@ fn quality() {
     let name = r#"{"id":1,"method":"quality.set","params":{"profile":"low"}}"#;
     golden(&["quality", "low"], name, r#"{"profile":"low","scale":0.25}"#, "low · 1/4 of the rate\n");
     let scale = r#"{"id":1,"method":"quality.set","params":{"scale":0.6}}"#;
-    golden(&["quality", "0.6"], scale, r#"{"profile":"medium","scale":0.5}"#, "medium · 1/2 of the rate\n");
+    golden(&["quality", "0.6"], scale, r#"{"profile":"high","scale":0.5}"#, "high · 1/2 of the rate\n");
+    let name = r#"{"id":1,"method":"quality.set","params":{"profile":"hifi"}}"#;
+    let answer = r#"{"profile":"hifi","scale":1.0,"warning":"this will not survive a restart: disk full"}"#;
+    let shown = "hifi · full rate\n! this will not survive a restart: disk full\n";
+    golden(&["quality", "hifi"], name, answer, shown);
+}
+
+#[test]
+fn title() {
+    let get = r#"{"id":1,"method":"title.get"}"#;
+    golden(&["title"], get, r#"{"title":""}"#, "no title\n");
+    let set = r#"{"id":1,"method":"title.set","params":{"title":"Ouverture"}}"#;
+    golden(&["title", "Ouverture"], set, r#"{"title":"Ouverture"}"#, "Ouverture\n");
+    let none = r#"{"id":1,"method":"title.set","params":{"title":""}}"#;
+    golden(&["title", ""], none, r#"{"title":""}"#, "no title\n");
 }
 
 #[test]

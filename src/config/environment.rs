@@ -53,7 +53,8 @@ impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment 
 
 /// The variable that sets a key.
 pub(super) fn variable(path: &str) -> String {
-    format!("{PREFIX}{}", path.to_ascii_uppercase().replace('.', "__"))
+    // Names of profiles may have dashes, names of variables not.
+    format!("{PREFIX}{}", path.to_ascii_uppercase().replace('.', "__").replace('-', "_"))
 }
 
 /// The keys that variables set.

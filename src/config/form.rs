@@ -162,6 +162,25 @@ impl Form<Duration> for Seconds {
     }
 }
 
+/// A time in whole milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Millis(pub(super) Whole);
+
+impl Form<Duration> for Millis {
+    fn expects(&self) -> String {
+        self.0.describe()
+    }
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, base: &Path) -> Read<Duration> {
+        let millis: u32 = self.0.read(value, base)?;
+        Ok(Duration::from_millis(millis.into()))
+    }
+
+    fn write(&self, value: &Duration) -> String {
+        value.as_millis().to_string()
+    }
+}
+
 /// A number, with or without a fraction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Real {

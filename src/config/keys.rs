@@ -11,19 +11,19 @@ use crate::capture::settings::{self as capture, AlsaSettings, FileSettings, Sour
 use crate::tools::journal::{self, Verbosity};
 use crate::{control, http, library};
 
-use super::Config;
 use super::form::{Form, List, Real, Seconds, Switch, Whole, Word, whole};
 use super::roles::RoleTable;
 use super::text::{
     ADDRESS, ADDRESS_OR_NONE, DEVICE, DIRECTORY, FILE, FILE_OR_NONE, GROUP, HEADER, HOST, METHOD, NAME,
     ORIGIN, PERMISSION, SOCKET_PATH, SOUND_FILE, Text, URL_OR_NONE,
 };
+use super::{Config, live};
 
 /// Whoever goes past the keys.
 pub(super) trait Keys {
     /// A table begins: the keys that follow are its own. `chosen` is false for the table of a source
     /// that this configuration does not use; its keys come all the same, with values of no meaning.
-    fn table(&mut self, name: &'static str, chosen: bool, about: &'static str);
+    fn table(&mut self, name: &str, chosen: bool, about: &'static str);
 
     /// A key of the table that began last.
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, about: &'static str);
@@ -45,9 +45,7 @@ pub(super) const NOT_BUILT: [&str; 19] = [
     "http.tls",
     "library.max_file_size",
     "library.upload_dir",
-    "live",
     "process",
-    "profile",
     "soundcloud",
     "store",
     "transcode",
@@ -60,6 +58,7 @@ pub(super) fn describe(keys: &mut impl Keys, config: &mut Config) {
     log(keys, &mut config.log);
     capture(keys, &mut config.capture);
     super::analysis::describe(keys, &mut config.analysis);
+    live::describe(keys, &mut config.live);
     library(keys, &mut config.library);
     access(keys, &mut config.access);
 }

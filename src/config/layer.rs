@@ -238,7 +238,7 @@ mod tests {
         let known = Known::new();
         assert!(known.keys.iter().all(|key| !is_not_built(key)));
         assert!(known.tables.iter().all(|table| !is_not_built(table)));
-        assert!(is_not_built("hls") && is_not_built("profile.high.codec") && !is_not_built("hlsx"));
+        assert!(is_not_built("hls") && is_not_built("hls.live.window_s") && !is_not_built("hlsx"));
     }
 
     #[test]

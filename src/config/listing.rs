@@ -1,16 +1,20 @@
 //! The keys as lists: which there are, and what a configuration has in them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use crate::station::live::FIRST;
 
 use super::Config;
 use super::form::Form;
 use super::keys::{Keys, describe};
+use super::live::PROFILE;
 
 /// Names of everything that a configuration may hold.
 #[derive(Debug)]
 pub(super) struct Known {
     /// Dotted names of the tables, in the order of the shipped file.
-    pub(super) tables: Vec<&'static str>,
+    pub(super) tables: Vec<String>,
     /// Dotted names of the keys, in the order of the shipped file.
     pub(super) keys: Vec<String>,
 }
@@ -18,25 +22,48 @@ pub(super) struct Known {
 impl Known {
     /// What this version knows.
     pub(super) fn new() -> Self {
+        Self::of(&Config::default())
+    }
+
+    /// What a configuration holds: as [`Known::new`], and its own profiles.
+    pub(super) fn of(config: &Config) -> Self {
         let mut known = Self { tables: Vec::new(), keys: Vec::new() };
-        describe(&mut known, &mut Config::default());
+        describe(&mut known, &mut config.clone());
         known
     }
 
     /// Whether a dotted name is a table.
     pub(super) fn is_table(&self, path: &str) -> bool {
-        self.tables.contains(&path)
+        let path = &*representative(path);
+        let inside = |table: &str| table.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        self.tables.iter().any(|table| table == path || inside(table))
     }
 
     /// Whether a dotted name is a key.
     pub(super) fn is_key(&self, path: &str) -> bool {
-        self.keys.iter().any(|key| key == path)
+        let path = representative(path);
+        self.keys.iter().any(|key| *key == path)
     }
 
     /// The keys and tables directly in a table; all tables at the top for `""`.
     pub(super) fn inside(&self, table: &str) -> Vec<&str> {
-        let names = self.keys.iter().map(String::as_str).chain(self.tables.iter().copied());
+        if table.is_empty() {
+            let mut tops: Vec<&str> = self.tables.iter().map(|path| first(path)).collect();
+            tops.dedup();
+            return tops;
+        }
+        let table = &*representative(table);
+        let names = self.keys.iter().chain(&self.tables).map(String::as_str);
         names.filter(|path| parent(path) == table).map(last).collect()
+    }
+}
+
+/// Every profile has the same keys: a name below one that is not built in stands for that of one that is.
+fn representative(path: &str) -> Cow<'_, str> {
+    let Some(inside) = path.strip_prefix(PROFILE) else { return path.into() };
+    match inside.split_once('.') {
+        Some((_, key)) => format!("{PROFILE}{FIRST}.{key}").into(),
+        None => format!("{PROFILE}{FIRST}").into(),
     }
 }
 
@@ -45,18 +72,23 @@ pub(super) fn parent(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(table, _)| table)
 }
 
+/// The first part of a dotted name.
+fn first(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(first, _)| first)
+}
+
 /// The last part of a dotted name.
 pub(super) fn last(path: &str) -> &str {
     path.rsplit_once('.').map_or(path, |(_, name)| name)
 }
 
 impl Keys for Known {
-    fn table(&mut self, name: &'static str, _: bool, _: &'static str) {
-        self.tables.push(name);
+    fn table(&mut self, name: &str, _: bool, _: &'static str) {
+        self.tables.push(name.to_owned());
     }
 
     fn key<T>(&mut self, name: &'static str, _: &mut T, _: &impl Form<T>, _: &'static str) {
-        let table = self.tables.last().copied().unwrap_or_default();
+        let table = self.tables.last().map_or("", String::as_str);
         self.keys.push(format!("{table}.{name}"));
     }
 }
@@ -77,15 +109,15 @@ pub(super) fn all_values(config: &Config) -> BTreeMap<String, String> {
 
 #[derive(Default)]
 struct Values {
-    table: &'static str,
+    table: String,
     chosen: bool,
     everything: bool,
     found: BTreeMap<String, String>,
 }
 
 impl Keys for Values {
-    fn table(&mut self, name: &'static str, chosen: bool, _: &'static str) {
-        (self.table, self.chosen) = (name, chosen);
+    fn table(&mut self, name: &str, chosen: bool, _: &'static str) {
+        (self.table, self.chosen) = (name.to_owned(), chosen);
     }
 
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, _: &'static str) {
@@ -126,8 +158,7 @@ mod tests {
     #[test]
     fn every_key_is_described_once() {
         let known = Known::new();
-        let mut names: Vec<&str> =
-            known.keys.iter().map(String::as_str).chain(known.tables.iter().copied()).collect();
+        let mut names: Vec<&str> = known.keys.iter().chain(&known.tables).map(String::as_str).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

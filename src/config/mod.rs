@@ -15,11 +15,13 @@ mod alias;
 mod analysis;
 mod complaint;
 mod document;
+mod effects;
 mod environment;
 mod form;
 mod keys;
 mod layer;
 mod listing;
+mod live;
 mod print;
 mod read;
 mod roles;
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::tools::{journal, paths};
-use crate::{access, capture, control, dsp, http, library};
+use crate::{access, capture, control, dsp, http, library, station};
 
 use document::Document;
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub capture: capture::settings::Settings,
     /// `[analysis]`
     pub analysis: dsp::analysis::Settings,
+    /// `[live]` and `[profile.NAME]`
+    pub live: station::live::Settings,
     /// `[library]`
     pub library: library::Settings,
     /// `[access]`

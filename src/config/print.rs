@@ -10,6 +10,7 @@ use super::Config;
 use super::form::Form;
 use super::keys::{Keys, describe};
 use super::listing::all_values;
+use super::live::PROFILE;
 
 const HEAD: &str = "\
 # Configuration of talasd, every key with its meaning, what it takes and its default.
@@ -40,7 +41,13 @@ pub fn sample() -> String {
 }
 
 fn printed(config: &Config, defaults: &Config) -> String {
-    let mut printer = Printer { text: HEAD.to_owned(), mark: "", table: "", defaults: all_values(defaults) };
+    let mut printer = Printer {
+        text: HEAD.to_owned(),
+        mark: "",
+        table: String::new(),
+        defaults: all_values(defaults),
+        has_profile: false,
+    };
     describe(&mut printer, &mut config.clone());
     printer.text
 }
@@ -49,8 +56,10 @@ struct Printer {
     text: String,
     /// Before every line of a table that is not chosen.
     mark: &'static str,
-    table: &'static str,
+    table: String,
     defaults: BTreeMap<String, String>,
+    /// Whether a profile was printed: what its keys mean is said once.
+    has_profile: bool,
 }
 
 impl Printer {
@@ -65,12 +74,19 @@ impl Printer {
         let _ = writeln!(self.text, "{line}");
     }
 
+    /// Whether the meaning of this table's keys was said for another table.
+    fn is_said(&self) -> bool {
+        self.has_profile && self.table.starts_with(PROFILE)
+    }
+
     fn takes<T>(&self, path: &str, form: &impl Form<T>) -> String {
         let expects = form.expects();
         let mut letters = expects.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase()).into_iter();
         let takes: String = first.chain(letters).collect();
         match self.defaults.get(path).filter(|_| form.has_default()) {
+            // Each profile has its own, which stand there.
+            _ if path.starts_with(PROFILE) => format!("{takes}."),
             Some(default) => format!("{takes}. Default: {default}"),
             None => format!("{takes}. Must be given."),
         }
@@ -78,21 +94,26 @@ impl Printer {
 }
 
 impl Keys for Printer {
-    fn table(&mut self, name: &'static str, chosen: bool, about: &'static str) {
-        self.table = name;
+    fn table(&mut self, name: &str, chosen: bool, about: &'static str) {
+        self.has_profile |= self.table.starts_with(PROFILE);
+        name.clone_into(&mut self.table);
         self.mark = if chosen { "" } else { "#" };
         let mark = self.mark;
         self.line(format_args!(""));
-        self.comment(about);
+        if !self.is_said() {
+            self.comment(about);
+        }
         self.line(format_args!("{mark}[{name}]"));
     }
 
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, about: &'static str) {
         let (value, mark) = (form.write(value), self.mark);
-        let takes = self.takes(&format!("{}.{name}", self.table), form);
-        self.line(format_args!(""));
-        self.comment(about);
-        self.comment(&takes);
+        if !self.is_said() {
+            let takes = self.takes(&format!("{}.{name}", self.table), form);
+            self.line(format_args!(""));
+            self.comment(about);
+            self.comment(&takes);
+        }
         self.line(format_args!("{mark}{name} = {value}"));
     }
 }

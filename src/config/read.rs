@@ -8,6 +8,7 @@ use std::mem::discriminant;
 
 use crate::capture::settings::{AlsaSettings, FileSettings, SourceSettings, ToneSettings};
 use crate::error::{Error, Kind, Result};
+use crate::station::live::Profiles;
 
 use super::complaint::{Complaint, Place, render};
 use super::document::Document;
@@ -16,8 +17,12 @@ use super::form::{Form, Wrong};
 use super::keys::{Keys, describe};
 use super::layer::{self, Entry, Layer};
 use super::listing::{Known, values};
+use super::live::PROFILE;
 use super::syntax::{Parsed, Readable};
 use super::{Config, alias, rules};
+
+/// Longest name of a profile.
+const LONGEST_PROFILE: usize = 32;
 
 /// Reads a file, if there is one, and the environment.
 ///
@@ -34,6 +39,7 @@ pub(super) fn read(document: Option<&Document>, environment: &Environment) -> Re
     reading.take(&file);
     let aliases = alias::layer(environment, &reading.config.http.listen, &mut reading.complaints);
     let by_alias = reading.take(&aliases);
+    let known = Known::of(&reading.config);
     let variables = environment::layer(environment, &known, &mut reading.complaints);
     let by_variable = reading.take(&variables);
     reading.disagreements(&aliases, &variables, &by_alias, &by_variable);
@@ -98,9 +104,10 @@ impl Reading {
     /// Reads a layer over what is there, and says what the keys are then.
     fn take(&mut self, layer: &Layer<'_>) -> BTreeMap<String, String> {
         choose_source(layer, &mut self.config.capture.source, &mut self.complaints);
+        add_profiles(layer, &mut self.config.live.profiles, &mut self.complaints);
         let mut reader = Reader {
             layer,
-            table: "",
+            table: String::new(),
             chosen: true,
             broken: &mut self.broken,
             complaints: &mut self.complaints,
@@ -132,15 +139,15 @@ impl Reading {
 
 struct Reader<'r, 'a> {
     layer: &'r Layer<'a>,
-    table: &'static str,
+    table: String,
     chosen: bool,
     broken: &'r mut BTreeSet<String>,
     complaints: &'r mut Vec<Complaint>,
 }
 
 impl Keys for Reader<'_, '_> {
-    fn table(&mut self, name: &'static str, chosen: bool, _: &'static str) {
-        (self.table, self.chosen) = (name, chosen);
+    fn table(&mut self, name: &str, chosen: bool, _: &'static str) {
+        (self.table, self.chosen) = (name.to_owned(), chosen);
     }
 
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, _: &'static str) {
@@ -177,6 +184,26 @@ impl Reader<'_, '_> {
             }
         }
         Err(failed.unwrap_or_default())
+    }
+}
+
+/// A table of a profile that is not built in is one more.
+fn add_profiles(layer: &Layer<'_>, profiles: &mut Profiles, complaints: &mut Vec<Complaint>) {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    for (table, place) in &layer.tables {
+        let Some(name) = table.strip_prefix(PROFILE) else { continue };
+        if name.len() <= LONGEST_PROFILE && name.bytes().all(is_letter) {
+            profiles.entry(name.to_owned()).or_default();
+        } else {
+            let label = format!(
+                "expected at most {LONGEST_PROFILE} small letters, digits, dashes and underscores: it stands in addresses"
+            );
+            complaints.push(Complaint::new(
+                format!("`{name}` is no name for a profile"),
+                place.clone(),
+                label,
+            ));
+        }
     }
 }
 

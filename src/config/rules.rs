@@ -8,11 +8,13 @@ use std::ops::Range;
 
 use crate::access;
 use crate::capture::settings::SourceSettings;
+use crate::dsp::chain;
 
 use super::Config;
 use super::complaint::{Complaint, Place};
 use super::document::Document;
 use super::layer::Entry;
+use super::live::PROFILE;
 use super::read::Origins;
 
 const LISTEN: &str = "http.listen";
@@ -31,6 +33,7 @@ pub(super) fn judge(config: &Config, origins: &Origins<'_>, complaints: &mut Vec
     complaints.extend(listen_is_guarded(config, origins));
     complaints.extend(listen_is_once(config, origins));
     complaints.extend(metrics_are_guarded(config, origins));
+    complaints.extend(profiles_can_be(config, origins));
 }
 
 /// A complaint about two keys: the first one that is set is to blame, the other one is shown too.
@@ -147,6 +150,48 @@ fn metrics_are_guarded(config: &Config, origins: &Origins<'_>) -> Option<Complai
         return Some(Complaint::new(title, place, "expected an address of its own").help(help));
     }
     exposed(config, KEY, address, place)
+}
+
+/// The figures of a profile that decide whether its encoding can be, the likeliest to be wrong first.
+const FIGURES: [&str; 8] = [
+    "bitrate_kbps",
+    "sample_rate",
+    "channels",
+    "codec",
+    "aac_profile",
+    "bit_depth",
+    "mp3_quality",
+    "flac_level",
+];
+
+/// Every reason why the encoding of a profile cannot be, at a figure that somebody wrote.
+fn profiles_can_be(config: &Config, origins: &Origins<'_>) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for (name, profile) in &config.live.profiles {
+        let paths = FIGURES.map(|figure| format!("{PROFILE}{name}.{figure}"));
+        let written = paths.iter().find_map(|path| origins.of(path));
+        complaints.extend(effects_can_be(config, origins, name));
+        let Some(place) = written.map(Entry::whole) else { continue };
+        if paths.iter().any(|path| origins.is_broken(path)) || !origins.is_whole() {
+            continue;
+        }
+        let title = format!("the profile `{name}` cannot be");
+        let reasons = profile.check().into_iter();
+        complaints.extend(reasons.map(|reason| Complaint::new(title.clone(), place.clone(), reason)));
+    }
+    complaints
+}
+
+/// Effects that do not go with the sample rate of the programme.
+fn effects_can_be(config: &Config, origins: &Origins<'_>, profile: &str) -> Vec<Complaint> {
+    let path = format!("{PROFILE}{profile}.effects");
+    let Some(place) = origins.of(&path).filter(|_| !origins.is_broken(&path)).map(Entry::whole) else {
+        return Vec::new();
+    };
+    let effects = config.live.profiles.get(profile).map_or(&[][..], |profile| &profile.effects);
+    let reasons = chain::check(effects, config.capture.sample_rate).into_iter();
+    let title = format!("the effects of the profile `{profile}` cannot be");
+    reasons.map(|reason| Complaint::new(title.clone(), place.clone(), reason)).collect()
 }
 
 /// Port 0 is another port each time.

@@ -144,6 +144,9 @@ pub(super) const URL_OR_NONE: Text<Option<String>> = Text {
     has_default: true,
 };
 
+/// What players show as the name of the station.
+pub(super) const STATION_NAME: Text<String> = string("a name of at most 100 letters", station_name);
+
 /// A directory.
 pub(super) const DIRECTORY: Text<PathBuf> = Text {
     expects: "the path of a directory",
@@ -283,6 +286,13 @@ fn group(text: &str, _: &Path) -> Result<String, String> {
     } else {
         Err("expected the name of a group, such as \"talas\"".to_owned())
     }
+}
+
+fn station_name(text: &str, _: &Path) -> Result<String, String> {
+    if text.chars().count() > 100 {
+        return Err("expected at most 100 letters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn device(text: &str, _: &Path) -> Result<String, String> {

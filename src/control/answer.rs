@@ -3,6 +3,7 @@
 //! Not in here: whether the peer may call it (`talk`), and watches (`watch`).
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -48,7 +49,9 @@ pub async fn answer(shared: &Shared, params: &Params<'_>, level: Level) -> Resul
         Call::Pause => pause(shared, params, true).await,
         Call::Resume => pause(shared, params, false).await,
         Call::GetQuality => params.none().and_then(|()| json(&station.quality())),
-        Call::SetQuality => set_quality(station, params),
+        Call::SetQuality => set_quality(station, params).await,
+        Call::GetTitle => params.none().and_then(|()| title(station)),
+        Call::SetTitle => set_title(station, params),
         // Who listens comes in pages, by a method of its own.
         Call::Stats => params.none().and_then(|()| json(&station.stats(0))),
         Call::Connections => connections(station, params, level),
@@ -132,14 +135,36 @@ struct QualityWish {
     profile: Option<String>,
 }
 
-fn set_quality(station: &Station, params: &Params<'_>) -> Result<Value> {
-    let scale = match params.read()? {
-        QualityWish { scale: Some(scale), profile: None } => Scale::nearest(scale)?,
-        QualityWish { scale: None, profile: Some(profile) } => Scale::of_profile(&profile)?,
+async fn set_quality(station: &Arc<Station>, params: &Params<'_>) -> Result<Value> {
+    let mut warning = None;
+    match params.read()? {
+        QualityWish { scale: Some(scale), profile: None } => station.set_quality(Scale::nearest(scale)?),
+        QualityWish { scale: None, profile: Some(profile) } => {
+            warning = station.choose_profile(&profile).await?;
+        }
         _ => return Err(params.wrong(&"one of scale and profile must be given")),
-    };
-    station.set_quality(scale);
-    json(&station.quality())
+    }
+    let mut answer = json(&station.quality())?;
+    if let Some(warning) = warning {
+        answer["warning"] = warning.into();
+    }
+    Ok(answer)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TitleWish {
+    title: String,
+}
+
+fn set_title(station: &Station, params: &Params<'_>) -> Result<Value> {
+    let TitleWish { title: wish } = params.read()?;
+    station.live().set_title(&wish)?;
+    title(station)
+}
+
+fn title(station: &Station) -> Result<Value> {
+    Ok(json!({ "title": station.live().title() }))
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,8 @@ pub enum Call {
     Resume,
     GetQuality,
     SetQuality,
+    GetTitle,
+    SetTitle,
     Stats,
     Connections,
     Kick,
@@ -61,13 +63,15 @@ const fn row(name: &'static str, call: Call, params: &'static str) -> Method {
 const NOTHING: &str = "no parameters";
 
 /// All of them.
-pub const METHODS: [Method; 24] = [
+pub const METHODS: [Method; 26] = [
     row(method::STATUS, Status, NOTHING),
     row(method::VERSION, Version, NOTHING),
     row(method::CAPTURE_PAUSE, Pause, NOTHING),
     row(method::CAPTURE_RESUME, Resume, NOTHING),
     row(method::QUALITY_GET, GetQuality, NOTHING),
     row(method::QUALITY_SET, SetQuality, r#"either {"scale": 0.1 to 1} or {"profile": a name}"#),
+    row(method::TITLE_GET, GetTitle, NOTHING),
+    row(method::TITLE_SET, SetTitle, r#"{"title": one line, empty for none}"#),
     row(method::STATS, Stats, NOTHING),
     row(method::CONNECTIONS, Connections, r#"{"after": a connection id, "limit": 1 to 200}, both optional"#),
     row(method::CONNECTIONS_KICK, Kick, r#"{"id": a connection id}"#),
@@ -142,7 +146,8 @@ mod tests {
     fn readers_only_look() {
         let is_open = |row: &&Method| row.rule().map(access::least_level) == Some(Level::Read);
         let open: Vec<_> = METHODS.iter().filter(is_open).map(|row| row.name).collect();
-        let looks = ["status", "version", "quality.get", "stats", "connections", "meters", "devices"];
+        let looks =
+            ["status", "version", "quality.get", "title.get", "stats", "connections", "meters", "devices"];
         assert_eq!(open, looks);
     }
 }

@@ -23,7 +23,7 @@ use super::reply::Problem;
 use super::routes::Routes;
 use super::sound_metrics;
 use crate::audio;
-use crate::station::{Measures, Station, Streams};
+use crate::station::{LiveStreams, Measures, Station, Streams};
 use talas_wire::{Capture, Realtime};
 
 const OPEN_METRICS: HeaderValue =
@@ -99,6 +99,7 @@ impl Collector for Rendered {
         sound_metrics::sound(&mut families, &measures)?;
         renditions(&mut families, &measures)?;
         streams(&mut families, &measures.streams)?;
+        live(&mut families, &measures.live)?;
         process(&mut families, &measures)
     }
 }
@@ -229,6 +230,23 @@ fn streams(to: &mut Families<'_>, streams: &Streams) -> fmt::Result {
         "talas_stream_dropped_blocks_total",
         "Blocks that listeners missed because they were slow",
         streams.dropped,
+    )
+}
+
+fn live(to: &mut Families<'_>, live: &LiveStreams) -> fmt::Result {
+    to.gauge("talas_live_listeners", "Listeners of live sound now", live.active)?;
+    to.counter("talas_live_begun_total", "Listeners of live sound ever come", live.begun)?;
+    to.counter("talas_live_ended_total", "Listeners of live sound ever gone", live.ended)?;
+    to.counter(
+        "talas_live_cut_total",
+        "Listeners of live sound cut because they fell too far behind",
+        live.cut,
+    )?;
+    to.counter("talas_live_bytes_total", "Bytes written to the sockets of live sound", live.bytes)?;
+    to.histogram(
+        "talas_live_latency_seconds",
+        "From the capture of the first sample of what is written at once to its write to a listener who had everything before",
+        &live.latency,
     )
 }
 

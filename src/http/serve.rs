@@ -3,10 +3,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
-use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,10 +22,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::live::Lanes;
 use super::repeat;
 use super::settings::Settings;
 use super::site::{Peer, Site, metrics_router, router};
-use super::wire::{Meter, Wire};
+use super::wire::{Held, Meter, Wire};
 use crate::error::{Context, Result};
 use crate::keys::Gate;
 use crate::library::Library;
@@ -131,8 +130,9 @@ impl Door {
         let bound: std::io::Result<Vec<SocketAddr>> =
             listeners.iter().map(StdTcpListener::local_addr).collect();
         let bound = bound.context(|| "an HTTP listener has no address".to_owned())?;
-        let site =
-            Arc::new(Site { station, gate, library, settings: ArcSwap::from_pointee(settings), bound });
+        let lanes = Lanes::new(station.clone());
+        let settings = ArcSwap::from_pointee(settings);
+        let site = Arc::new(Site { station, gate, library, lanes, settings, bound });
         Ok(Self { listeners, metrics_listener, site })
     }
 
@@ -203,9 +203,10 @@ async fn accept(shared: Arc<Loop>, listener: TcpListener) {
                 let Ok(stream) = stream.into_std() else { continue };
                 let (seat, shared_task) = (shared.workers.least_busy(), shared.clone());
                 let handle = seat.handle.clone();
+                let held = Held::new(shared.site.station.clone(), permit, shared.tracker.token());
                 let serving = async move {
-                    serve(&shared_task, stream, address).await;
-                    drop((permit, seat));
+                    serve(&shared_task, stream, address, held).await;
+                    drop(seat);
                 };
                 shared.tracker.spawn_on(serving, &handle);
             }
@@ -213,35 +214,45 @@ async fn accept(shared: Arc<Loop>, listener: TcpListener) {
     }
 }
 
-async fn serve(shared: &Arc<Loop>, stream: StdTcpStream, address: SocketAddr) {
+async fn serve(shared: &Arc<Loop>, stream: StdTcpStream, address: SocketAddr, held: Held) {
     // Fails where the kernel watches no more descriptors: the connection is closed then.
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let connections = shared.site.station.http_connections();
-    connections.fetch_add(1, Ordering::Relaxed);
     let stale_after = shared.site.settings.load().stale_after;
     let (wire, meter) = Wire::new(stream, stale_after);
     let spare = wire.duplicate();
-    let reason = converse(shared, wire, address, &meter).await;
-    if let Some(reason) = reason {
-        tracing::debug!(event = "connection_reset", address = %address, reason, "connection reset");
-        if let Ok(spare) = &spare {
-            Wire::reset_on_close(spare);
+    let end = converse(shared, wire, address, &meter).await;
+    let heir = meter.take_heir();
+    match (end, spare) {
+        (End::Bequeathed, Ok(socket)) => {
+            if let Some(heir) = heir {
+                heir.inherit(&meter, socket, held);
+            }
         }
+        (End::Reset(reason), spare) => {
+            tracing::debug!(event = "connection_reset", address = %address, reason, "connection reset");
+            if let Ok(spare) = &spare {
+                Wire::reset_on_close(spare);
+            }
+        }
+        (End::Done | End::Bequeathed, _) => {}
     }
-    drop::<std::io::Result<OwnedFd>>(spare);
-    connections.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// Serves requests until either side has enough. Some reason when the connection is to be reset.
-async fn converse(
-    shared: &Arc<Loop>,
-    mut wire: Wire,
-    address: SocketAddr,
-    meter: &Arc<Meter>,
-) -> Option<&'static str> {
+/// How a conversation ended.
+enum End {
+    /// Either side had enough.
+    Done,
+    /// The connection is to be reset, for this reason.
+    Reset(&'static str),
+    /// Somebody else goes on with it.
+    Bequeathed,
+}
+
+/// Serves requests until either side has enough.
+async fn converse(shared: &Arc<Loop>, mut wire: Wire, address: SocketAddr, meter: &Arc<Meter>) -> End {
     let peer = Peer { address, meter: meter.clone() };
     if let Over::Yes(reason) = converse_shortly(shared, &mut wire, &peer).await {
-        return reason;
+        return reason.map_or(End::Done, End::Reset);
     }
     wire.hold_usual();
     let builder = builder();
@@ -251,9 +262,10 @@ async fn converse(
         tokio::select! {
             biased;
             // An error here is the peer's own doing: nobody is left to tell.
-            _ = connection.as_mut() => return None,
+            _ = connection.as_mut() => return End::Done,
             Some(turn) = fate.next() => match turn {
-                Turn::Reset(reason) => return Some(reason),
+                Turn::Reset(reason) => return End::Reset(reason),
+                Turn::Freed => return End::Bequeathed,
                 Turn::Stop => connection.as_mut().graceful_shutdown(),
             },
         }
@@ -284,6 +296,8 @@ async fn converse_shortly(shared: &Loop, wire: &mut Wire, peer: &Peer) -> Over {
             },
             Some(turn) = fate.next() => match turn {
                 Turn::Reset(reason) => return Over::Yes(Some(reason)),
+                // Nothing that is answered here has an heir.
+                Turn::Freed => {}
                 // The answer under way is the last.
                 Turn::Stop if peer.meter.is_answering() => {}
                 Turn::Stop => return Over::Yes(None),
@@ -327,6 +341,8 @@ enum Turn {
     Stop,
     /// It is to be reset, for this reason.
     Reset(&'static str),
+    /// Its heir can have it.
+    Freed,
 }
 
 /// What will befall a connection. It is a stream so that it is polled when it is woken itself, and not with
@@ -334,7 +350,8 @@ enum Turn {
 fn fate<'a>(shared: &'a Loop, meter: &'a Meter) -> SelectAll<BoxStream<'a, Turn>> {
     let stop = once(async { shared.stop.stopped().await }).map(|()| Turn::Stop);
     let reset = once(reset(shared, meter)).map(Turn::Reset);
-    select_all([stop.boxed(), reset.boxed()])
+    let freed = once(meter.freed()).map(|()| Turn::Freed);
+    select_all([stop.boxed(), reset.boxed(), freed.boxed()])
 }
 
 /// Resolves with the reason when a connection is to be reset.

@@ -16,21 +16,23 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
+use super::live::Lanes;
 use super::reply::{self, Problem};
 use super::routes::Routes;
 use super::settings::{Cors, Settings};
 use super::stream::{self, StreamBody, Transport};
 use super::wire::Meter;
-use super::{compress, files, guard, metrics, page, permit, query, tracks};
+use super::{compress, files, guard, live, metrics, page, permit, query, tracks};
 use crate::access::{Pass, Permission, Rule};
 use crate::audio::State as Programme;
 use crate::keys::Gate;
 use crate::library::Library;
-use crate::station::{self, Arrival, LastEvent, Reset, Scale, Station};
+use crate::station::{self, Arrival, LastEvent, Registered, Reset, Scale, Station, Stream};
 use crate::tools::clock;
 
 /// How long a client may take for the body of a request.
@@ -47,6 +49,8 @@ pub struct Site {
     pub gate: Arc<Gate>,
     /// The files that are served.
     pub library: Arc<Library>,
+    /// Where listeners of live streams sit.
+    pub lanes: Lanes,
     /// `[http]`; replaced by a reload.
     pub settings: ArcSwap<Settings>,
     /// The addresses really listened on.
@@ -121,6 +125,7 @@ fn routes() -> Routes {
         .route("/stream/{id}", get(files::stream))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .merge(live::routes())
         .merge(page::routes())
 }
 
@@ -181,7 +186,6 @@ async fn stream(State(site): State<Arc<Site>>, request: Request) -> Result<Respo
 }
 
 fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Result<StreamBody, Problem> {
-    let settings = site.settings.load();
     let station = &site.station;
     let peer = request.extensions().get::<Peer>().cloned().ok_or_else(no_peer)?;
     let meter = peer.meter.clone();
@@ -191,25 +195,35 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
         Version::HTTP_2 | Version::HTTP_3 => Transport::Multiplexed,
         _ => Transport::Plain(peer.meter),
     };
+    let registered = arrive(site, request, Stream::Frames { needs_mbps: wanted.needs_mbps(station) }, reset)?;
+    let last =
+        request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).and_then(LastEvent::parse);
+    let heartbeat = site.settings.load().sse_heartbeat;
+    Ok(StreamBody::new(station, &wanted, last, registered, transport, heartbeat)?)
+}
+
+/// Puts whoever asks for a stream on the list of listeners.
+pub fn arrive(site: &Site, request: &Request, stream: Stream, reset: Reset) -> Result<Registered, Problem> {
+    let ip = request.extensions().get::<Peer>().ok_or_else(no_peer)?.address.ip();
     let user_agent =
         request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
-    let ip = peer.address.ip();
     let user_id = request.extensions().get::<Arc<Pass>>().and_then(|pass| pass.subject.as_deref());
-    let arrival = Arrival { ip, user_id, user_agent, needs_mbps: wanted.needs_mbps(station), reset };
-    let registered = station.register(arrival, settings.max_streams).ok_or_else(|| {
-        let detail = format!("all {} streams are taken (http.max_streams)", settings.max_streams);
+    let most = site.settings.load().max_streams;
+    let path = request.uri().path();
+    let arrival = Arrival { ip, user_id, user_agent, path, stream, reset };
+    let registered = site.station.register(arrival, most).ok_or_else(|| {
+        let detail = format!("all {most} streams are taken (http.max_streams)");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
     })?;
     if stream::is_worth_a_line() {
-        let (connection, encoding) = (registered.listener.id, wanted.encoding.as_str());
-        tracing::info!(event = "listener_joined", %connection, address = %ip, encoding, "listener joined");
+        let connection = registered.listener.id;
+        tracing::info!(event = "listener_joined", %connection, address = %ip, path, "listener joined");
     }
-    let last =
-        request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).and_then(LastEvent::parse);
-    Ok(StreamBody::new(station, &wanted, last, registered, transport, settings.sse_heartbeat)?)
+    Ok(registered)
 }
 
-fn no_peer() -> Problem {
+/// A request that was made by no connection.
+pub fn no_peer() -> Problem {
     // Set for every connection; a request without it was not made by one.
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the connection is unknown")
 }
@@ -251,12 +265,7 @@ struct CommandResponse {
 }
 
 async fn control(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
-    check_json(&request)?;
-    let limit = site.settings.load().max_json_mb as usize * 1024 * 1024;
-    let body = read_body(request, limit).await?;
-    let command: Command = serde_json::from_slice(&body).map_err(|error| {
-        Problem::bad_request("invalid_json", format!("the body is not a command: {error}"))
-    })?;
+    let command: Command = read_json(&site, request, "a command").await?;
     let message = run(&site.station, &command).await?;
     let timestamp = site.station.wall().now_ms();
     Ok(reply::json(&CommandResponse { success: true, message, timestamp }))
@@ -286,6 +295,18 @@ async fn run(station: &Arc<Station>, command: &Command) -> Result<String, Proble
 
 fn with_warning(message: &str, warning: Option<String>) -> String {
     warning.map_or_else(|| message.to_owned(), |warning| format!("{message}; {warning}"))
+}
+
+/// Reads the body of a request, which is to be `what`.
+///
+/// # Errors
+/// It is no JSON, not `what`, too large or too slow.
+pub async fn read_json<T: DeserializeOwned>(site: &Site, request: Request, what: &str) -> Result<T, Problem> {
+    check_json(&request)?;
+    let limit = site.settings.load().max_json_mb as usize * 1024 * 1024;
+    let body = read_body(request, limit).await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request("invalid_json", format!("the body is not {what}: {error}")))
 }
 
 fn check_json(request: &Request) -> Result<(), Problem> {
@@ -363,8 +384,9 @@ pub(super) mod tests {
         let state = tempfile::tempdir().expect("temporary folder");
         let source = SourceSettings::Tone(ToneSettings::default());
         let capture = capture::Settings { source, realtime_priority: 0, ..capture::Settings::default() };
-        let (station, _) = Station::build(&capture, state.path(), Vec::new()).expect("built");
+        let (station, _) = Station::build(&capture, crate::station::live::Settings::default(), state.path(), Vec::new()).expect("built");
         let site = Site {
+            lanes: Lanes::new(station.clone()),
             station,
             gate: Arc::new(Gate::new(access, guard, state.path()).expect("a gate")),
             library: Arc::new(Library::new(crate::library::Settings::default())),

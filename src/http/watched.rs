@@ -2,6 +2,7 @@
 //! where the format has words for it.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -14,6 +15,7 @@ use serde_json::json;
 use crate::access::Refusal;
 use crate::keys::Seat;
 use crate::mux::sse;
+use crate::tools::lock::lock;
 
 /// Answers up to this length are on their way before anybody could end them, in bytes.
 pub const SHORT_BYTES: u64 = 64 * 1024;
@@ -28,6 +30,23 @@ pub struct Watched {
     is_over: bool,
 }
 
+/// In an answer whose connection somebody else takes over: where the place on the list of sessions goes
+/// along. That one ends then by being reset.
+#[derive(Debug, Clone, Default)]
+pub struct SessionPlace(Arc<Mutex<Option<Seat>>>);
+
+impl SessionPlace {
+    /// Leaves it there.
+    pub fn put(&self, seat: Seat) {
+        *lock(&self.0) = Some(seat);
+    }
+
+    /// Takes it along, if there is one.
+    pub fn take(&self) -> Option<Seat> {
+        lock(&self.0).take()
+    }
+}
+
 /// Whether an answer goes on for so long that its pass may end before it does.
 pub fn goes_on(response: &Response) -> bool {
     let length = http_body::Body::size_hint(response.body()).exact();
@@ -36,6 +55,10 @@ pub fn goes_on(response: &Response) -> bool {
 
 /// The answer, ended when its pass is.
 pub fn watch(response: Response, seat: Seat) -> Response {
+    if let Some(place) = response.extensions().get::<SessionPlace>() {
+        place.put(seat);
+        return response;
+    }
     let kind = response.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     let is_events = kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"));
     response.map(|body| Body::new(Watched { body, seat, is_events, is_over: false }))

@@ -3,9 +3,10 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::passage::{Passage, Sender, is_stand_in};
-use crate::station::Listener;
+use crate::station::{Listener, Station};
 use crate::tools::clock;
 use crate::tools::lock::lock;
 
@@ -41,6 +43,16 @@ pub struct Meter {
     in_flight: AtomicU64,
     /// Somebody asked for the connection's end.
     kicked: Notify,
+    /// Whether anybody did: a kick while the connection changes hands must not be lost.
+    is_kicked: AtomicBool,
+    /// Set when somebody else has the connection: resets it there.
+    kick_heir: OnceLock<KickHeir>,
+    /// Who takes the connection over once all that HTTP has to say is on the socket.
+    heir: Mutex<Option<Heir>>,
+    /// Whether there is one: looked at with every flush.
+    has_heir: AtomicBool,
+    /// All is on the socket, and there is an heir.
+    freed: Notify,
     /// The live stream that this connection carries. Never contended: the connection's own task alone uses it.
     listener: Mutex<Option<Arc<Listener>>>,
     /// Bytes of files on their way to this connection.
@@ -59,6 +71,11 @@ impl Meter {
             spoke: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             kicked: Notify::new(),
+            is_kicked: AtomicBool::new(false),
+            kick_heir: OnceLock::new(),
+            heir: Mutex::new(None),
+            has_heir: AtomicBool::new(false),
+            freed: Notify::new(),
             listener: Mutex::new(None),
             passage: Passage::default(),
             expected: Mutex::default(),
@@ -75,14 +92,34 @@ impl Meter {
         *lock(&self.expected) = chunk.clone();
     }
 
-    /// The connection is to be reset.
+    /// The connection is to be reset, whoever has it.
     pub fn kick(&self) {
+        self.is_kicked.store(true, Ordering::SeqCst);
         self.kicked.notify_one();
+        if let Some(KickHeir(kick)) = self.kick_heir.get() {
+            kick();
+        }
     }
 
     /// Resolves when it is.
     pub async fn kicked(&self) {
         self.kicked.notified().await;
+    }
+
+    /// The answer under way has no more to say than its head, and the connection then belongs to the heir.
+    pub fn bequeath(&self, heir: Heir) {
+        *lock(&self.heir) = Some(heir);
+        self.has_heir.store(true, Ordering::Release);
+    }
+
+    /// Resolves when the heir can have the connection.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// Who is to have the connection.
+    pub fn take_heir(&self) -> Option<Heir> {
+        lock(&self.heir).take()
     }
 
     /// The way of files past this process.
@@ -167,6 +204,71 @@ impl Drop for InFlight {
     }
 }
 
+/// Takes a connection over: its socket, and what it holds of the door.
+pub struct Heir {
+    inherit: Box<dyn FnOnce(OwnedFd, Held) + Send>,
+    kick: KickHeir,
+}
+
+/// Resets a connection that was handed over.
+struct KickHeir(Box<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for KickHeir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KickHeir")
+    }
+}
+
+impl Heir {
+    /// By calling `inherit`; afterwards `kick` is called to reset it.
+    pub fn new(
+        inherit: impl FnOnce(OwnedFd, Held) + Send + 'static,
+        kick: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self { inherit: Box::new(inherit), kick: KickHeir(Box::new(kick)) }
+    }
+
+    /// Hands the connection over. Who would reset it goes on asking its meter.
+    pub fn inherit(self, meter: &Meter, socket: OwnedFd, held: Held) {
+        // First the seat: a kick that came before it would find nobody.
+        (self.inherit)(socket, held);
+        // Inherited once.
+        let _ = meter.kick_heir.set(self.kick);
+        if meter.is_kicked.load(Ordering::SeqCst) {
+            meter.kick();
+        }
+    }
+}
+
+impl std::fmt::Debug for Heir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Heir")
+    }
+}
+
+/// What a connection holds of the door for as long as it lasts: it counts as open, takes one of the
+/// places, and the door's end waits for it.
+#[derive(Debug)]
+pub struct Held {
+    station: Arc<Station>,
+    _permit: OwnedSemaphorePermit,
+    _token: TaskTrackerToken,
+}
+
+impl Held {
+    /// For one more connection.
+    pub fn new(station: Arc<Station>, permit: OwnedSemaphorePermit, token: TaskTrackerToken) -> Self {
+        station.http_connections().fetch_add(1, Ordering::Relaxed);
+        Self { station, _permit: permit, _token: token }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.station.http_connections().fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A TCP connection with its meter.
 #[derive(Debug)]
 pub struct Wire {
@@ -222,7 +324,7 @@ impl Wire {
     ///
     /// # Errors
     /// The process is out of descriptors.
-    pub fn duplicate(&self) -> io::Result<std::os::fd::OwnedFd> {
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
         use std::os::fd::AsFd;
         self.stream.as_fd().try_clone_to_owned()
     }
@@ -388,7 +490,13 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        // The HTTP library flushes when it has written all that it has.
+        if this.meter.has_heir.load(Ordering::Acquire) {
+            this.meter.freed.notify_one();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,7 +1,9 @@
-//! How encoded sound is framed for a transport: [`container`] for players, [`sse`] for the frame API.
+//! How encoded sound is framed for a transport: [`container`] for players, [`sse`] for the frame API, [`icy`] for titles
+//! between the bytes of a stream.
 
 mod adts;
 pub mod container;
+pub mod icy;
 mod ogg;
 mod raw;
 pub mod sse;

@@ -7,7 +7,7 @@ use talas_wire::{
 };
 
 use super::Station;
-use super::listeners::Listener;
+use super::listeners::{Listener, Stream};
 use crate::tools::lock::lock;
 
 /// Later than this, in milliseconds, is worth a warning.
@@ -35,7 +35,7 @@ impl Station {
             cpu_usage: figures.machine_cpu_percent,
             memory_usage: figures.memory,
             network_stats: NetworkStats {
-                bytes_sent: shared.listeners.totals.bytes.load(Ordering::Relaxed),
+                bytes_sent: shared.listeners.totals.all_bytes(),
                 bytes_per_second: figures.bytes_per_second,
                 connections: shared.listeners.connections.load(Ordering::Relaxed),
             },
@@ -58,7 +58,9 @@ fn health(listener: &Listener, sounds: bool) -> ConnectionHealth {
     let due = info.frames_sent + info.errors_count;
     let error_rate = if due > 0 { info.errors_count as f64 / due as f64 * 100.0 } else { 0.0 };
     let mut warnings = Vec::new();
-    if latency_ms > LATE_MS {
+    // Players get several packets at once, and a burst of the past: what is late there is cut.
+    let is_frames = matches!(listener.stream(), Stream::Frames { .. });
+    if is_frames && latency_ms > LATE_MS {
         warnings.push(format!("high latency: {latency_ms:.1} ms from capture to socket"));
     }
     // A request for little, or a young connection, is no slow one.

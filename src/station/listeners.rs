@@ -1,4 +1,4 @@
-//! Who listens to live frames: one entry for each, with figures that its connection keeps up to date.
+//! Who listens to live frames and to live sound: one entry for each, with figures that its connection keeps up to date.
 //!
 //! A block counts as sent when its last byte was written to the socket, not when it was handed to the
 //! HTTP library: only the connection's own I/O wrapper knows.
@@ -36,6 +36,18 @@ impl std::fmt::Debug for Reset {
     }
 }
 
+/// What somebody listens to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stream {
+    /// Live frames.
+    Frames {
+        /// What the request should need while sound flows, in Mbit/s.
+        needs_mbps: f64,
+    },
+    /// Live sound, for a player.
+    Live,
+}
+
 /// Somebody who wants to listen.
 #[derive(Debug)]
 pub struct Arrival<'a> {
@@ -45,8 +57,10 @@ pub struct Arrival<'a> {
     pub user_id: Option<&'a str>,
     /// What the client calls itself.
     pub user_agent: &'a str,
-    /// What the request should need while sound flows, in Mbit/s.
-    pub needs_mbps: f64,
+    /// The path that it asked for.
+    pub path: &'a str,
+    /// What it is to get.
+    pub stream: Stream,
     /// Resets its connection.
     pub reset: Reset,
 }
@@ -55,7 +69,14 @@ pub struct Arrival<'a> {
 impl Arrival<'_> {
     /// Somebody for a test.
     pub fn test(ip: impl Into<IpAddr>, user_agent: &str) -> Arrival<'_> {
-        Arrival { ip: ip.into(), user_id: None, user_agent, needs_mbps: 0.0, reset: Reset::new(|| ()) }
+        Arrival {
+            ip: ip.into(),
+            user_id: None,
+            user_agent,
+            path: "/api/audio/stream",
+            stream: Stream::Frames { needs_mbps: 0.0 },
+            reset: Reset::new(|| ()),
+        }
     }
 }
 
@@ -73,6 +94,46 @@ pub struct Totals {
     pub begun: AtomicU64,
     /// Streams ever ended.
     pub ended: AtomicU64,
+    /// The same of live sound.
+    pub live: LiveTotals,
+}
+
+/// Figures of all listeners of live sound ever.
+#[derive(Debug)]
+pub struct LiveTotals {
+    /// Listeners now.
+    pub active: AtomicU64,
+    /// Listeners ever come.
+    pub begun: AtomicU64,
+    /// Listeners ever gone.
+    pub ended: AtomicU64,
+    /// Listeners cut because they fell too far behind.
+    pub cut: AtomicU64,
+    /// Bytes written to sockets.
+    pub bytes: AtomicU64,
+    /// Groups written to listeners who had everything before, by the time from the capture of the group's
+    /// first sample.
+    pub latency: Histogram,
+}
+
+impl Default for LiveTotals {
+    fn default() -> Self {
+        Self {
+            active: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            latency: Histogram::new(&LATENCY_BOUNDS),
+        }
+    }
+}
+
+impl Totals {
+    /// Bytes written to the sockets of listeners of every kind.
+    pub fn all_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) + self.live.bytes.load(Ordering::Relaxed)
+    }
 }
 
 /// Bounds of [`Totals::latency`]. A block's own length is in it, 21.3 ms by default: around that they
@@ -107,6 +168,7 @@ impl Default for Totals {
             dropped: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            live: LiveTotals::default(),
         }
     }
 }
@@ -137,8 +199,9 @@ pub struct Listener {
     latency_ns: AtomicU64,
     /// Bytes written up to the newest look, and per second before it.
     looked_at: Mutex<(u64, f64)>,
-    /// What the request should need while sound flows, in Mbit/s.
-    needs_mbps: f64,
+    /// The path that it asked for.
+    path: String,
+    stream: Stream,
     /// Resets the connection.
     reset: Reset,
     /// Touched by the body and the I/O wrapper of one connection, one after the other: never contended.
@@ -208,7 +271,35 @@ impl Listener {
 
     /// What the request should need while sound flows, in Mbit/s.
     pub fn needs_mbps(&self) -> f64 {
-        self.needs_mbps
+        if let Stream::Frames { needs_mbps } = self.stream { needs_mbps } else { 0.0 }
+    }
+
+    /// What it listens to.
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// So many bytes of live sound were written to its socket.
+    pub fn live_wrote(&self, bytes: usize, now_ms: i64) {
+        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.totals.live.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_write_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// So many packets of live sound were written whole; `latency` since the capture of the first sample,
+    /// where the listener had everything before.
+    pub fn live_finished(&self, packets: u32, latency: Option<Duration>) {
+        self.frames_sent.fetch_add(packets.into(), Ordering::Relaxed);
+        if let Some(latency) = latency {
+            self.smooth_latency(u64::try_from(latency.as_nanos()).unwrap_or(0));
+            self.totals.live.latency.add(latency);
+        }
+    }
+
+    /// It fell too far behind.
+    pub fn live_cut(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.totals.live.cut.fetch_add(1, Ordering::Relaxed);
     }
 
     fn count_bytes(&self, bytes: u64) {
@@ -238,6 +329,7 @@ impl Listener {
             frames_sent: self.frames_sent.load(Ordering::Relaxed),
             bytes_sent: self.bytes_sent.load(Ordering::Relaxed),
             errors_count: self.errors.load(Ordering::Relaxed),
+            path: self.path.clone(),
         }
     }
 }
@@ -282,7 +374,8 @@ impl Listeners {
             errors: AtomicU64::new(0),
             latency_ns: AtomicU64::new(0),
             looked_at: Mutex::new((0, 0.0)),
-            needs_mbps: arrival.needs_mbps,
+            path: arrival.path.to_owned(),
+            stream: arrival.stream,
             reset: arrival.reset,
             flight: Mutex::default(),
             totals: self.totals.clone(),
@@ -293,7 +386,14 @@ impl Listeners {
             return None;
         }
         list.insert(listener.id, listener.clone());
-        self.totals.begun.fetch_add(1, Ordering::Release);
+        match arrival.stream {
+            Stream::Frames { .. } => &self.totals.begun,
+            Stream::Live => {
+                self.totals.live.active.fetch_add(1, Ordering::Relaxed);
+                &self.totals.live.begun
+            }
+        }
+        .fetch_add(1, Ordering::Release);
         Some(Registered { listener, all: self.clone() })
     }
 
@@ -313,6 +413,16 @@ impl Listeners {
         lock(&self.list).len() as u64
     }
 
+    /// How many of them listen to live sound.
+    pub fn live(&self) -> u64 {
+        self.totals.live.active.load(Ordering::Relaxed)
+    }
+
+    /// How many of them listen to live frames.
+    pub fn frames(&self) -> u64 {
+        self.count().saturating_sub(self.live())
+    }
+
     /// Those after an id, oldest first, at most so many.
     pub fn page(&self, after: Option<Uuid>, limit: usize) -> Vec<Arc<Listener>> {
         use std::ops::Bound;
@@ -327,8 +437,17 @@ impl Listeners {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        lock(&self.all.list).remove(&self.listener.id);
-        self.listener.totals.ended.fetch_add(1, Ordering::Release);
+        let mut list = lock(&self.all.list);
+        list.remove(&self.listener.id);
+        let totals = &self.all.totals;
+        match self.listener.stream {
+            Stream::Frames { .. } => &totals.ended,
+            Stream::Live => {
+                totals.live.active.fetch_sub(1, Ordering::Relaxed);
+                &totals.live.ended
+            }
+        }
+        .fetch_add(1, Ordering::Release);
     }
 }
 

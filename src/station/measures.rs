@@ -33,6 +33,8 @@ pub struct Measures {
     pub work: (f64, u64),
     /// Streams of live frames.
     pub streams: Streams,
+    /// Streams of live sound.
+    pub live: LiveStreams,
     /// Memory of the daemon and of the machine, as the statistics have it.
     pub memory: MemoryUsage,
     /// Processor time over the last seconds in per cent of one core, as the statistics have it.
@@ -73,6 +75,23 @@ pub struct Streams {
     pub mean_latency_s: f64,
 }
 
+/// Streams of live sound, since the daemon started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveStreams {
+    /// Listeners now.
+    pub active: u64,
+    /// Listeners ever come.
+    pub begun: u64,
+    /// Listeners ever gone.
+    pub ended: u64,
+    /// Listeners cut because they fell too far behind.
+    pub cut: u64,
+    /// Bytes written to sockets.
+    pub bytes: u64,
+    /// Groups written to those who had everything before, by the time from the capture of the first sample.
+    pub latency: Times,
+}
+
 impl Station {
     /// Measures everything. Asks the file system of the state directory, which may be slow: for a
     /// thread that may wait.
@@ -97,6 +116,7 @@ impl Station {
             performance: self.audio_performance(),
             work: self.work(),
             streams: self.streams(figures.latency_ms / 1e3),
+            live: self.live_streams(),
             memory: figures.memory,
             cpu_percent: figures.cpu_percent,
             process: Process::now(),
@@ -119,11 +139,24 @@ impl Station {
         (time_ns.load(Ordering::Relaxed) as f64 / 1e9, frames.load(Ordering::Relaxed))
     }
 
+    fn live_streams(&self) -> LiveStreams {
+        let totals = &self.shared.listeners.totals.live;
+        LiveStreams {
+            active: self.shared.listeners.live(),
+            // As below.
+            ended: totals.ended.load(Ordering::Acquire),
+            begun: totals.begun.load(Ordering::Acquire),
+            cut: totals.cut.load(Ordering::Relaxed),
+            bytes: totals.bytes.load(Ordering::Relaxed),
+            latency: totals.latency.read(),
+        }
+    }
+
     fn streams(&self, mean_latency_s: f64) -> Streams {
         let listeners = &self.shared.listeners;
         let totals = &listeners.totals;
         Streams {
-            active: listeners.count(),
+            active: listeners.frames(),
             // In this order more have begun than ended, whatever happens in between.
             ended: totals.ended.load(Ordering::Acquire),
             begun: totals.begun.load(Ordering::Acquire),

@@ -1,4 +1,5 @@
-//! What the station remembers over a restart: whether it is paused, and how far blocks were numbered.
+//! What the station remembers over a restart: whether it is paused, how far blocks were numbered, and the
+//! profile that was chosen.
 //!
 //! On disk: `station.json` in the state directory, replaced whole; on a full disk, overwritten. A file
 //! that cannot be read means paused: a broken disk must not open a microphone.
@@ -13,13 +14,16 @@ use crate::error::Result;
 use crate::tools::atomic_file;
 
 /// What is remembered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     /// Whether the programme was paused.
     pub paused: bool,
     /// A number that no block has had yet.
     #[serde(default)]
     pub next_block: u64,
+    /// The profile that was chosen for players that do not ask for one, if any was.
+    #[serde(default)]
+    pub profile: Option<String>,
 }
 
 /// The file.
@@ -47,19 +51,19 @@ impl Memory {
     fn broken(&self, error: &dyn std::error::Error) -> Remembered {
         let file = self.path.display();
         tracing::warn!(event = "state_unreadable", %file, reason = %error, "the state file cannot be read: starting paused");
-        Remembered { paused: true, next_block: 0 }
+        Remembered { paused: true, ..Remembered::default() }
     }
 
     /// Remembers. Blocks until it is on the disk.
     ///
     /// # Errors
     /// The state directory cannot be written.
-    pub fn write(&self, remembered: Remembered) -> Result<()> {
+    pub fn write(&self, remembered: &Remembered) -> Result<()> {
         if let Some(folder) = self.path.parent() {
             // A failure shows again, with a better message, when the file is written.
             let _ = std::fs::create_dir_all(folder);
         }
-        let text = serde_json::to_vec(&remembered).unwrap_or_default();
+        let text = serde_json::to_vec(remembered).unwrap_or_default();
         atomic_file::replace(&self.path, &text, 0o600)
             .or_else(|error| self.overwrite(&text).map_err(|_| error))
     }
@@ -83,16 +87,18 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let memory = Memory::new(&dir.path().join("talas"));
         assert_eq!(memory.read(), Remembered::default(), "nothing to remember yet");
-        for remembered in
-            [Remembered { paused: true, next_block: 7 }, Remembered { paused: false, next_block: 9 }]
-        {
-            memory.write(remembered).expect("written");
+        for remembered in [
+            Remembered { paused: true, next_block: 7, profile: Some("low".to_owned()) },
+            Remembered { next_block: 9, ..Remembered::default() },
+        ] {
+            memory.write(&remembered).expect("written");
             assert_eq!(memory.read(), remembered);
         }
         // Longer and shorter than what it replaces.
-        for remembered in
-            [Remembered { paused: false, next_block: 1_000_000 }, Remembered { paused: true, next_block: 1 }]
-        {
+        for remembered in [
+            Remembered { next_block: 1_000_000, ..Remembered::default() },
+            Remembered { paused: true, ..Remembered::default() },
+        ] {
             memory.overwrite(&serde_json::to_vec(&remembered).expect("text")).expect("overwritten");
             assert_eq!(memory.read(), remembered);
         }

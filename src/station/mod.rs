@@ -11,6 +11,7 @@ mod history;
 mod keeper;
 mod listeners;
 mod listening;
+pub mod live;
 mod measures;
 mod memory;
 mod performance;
@@ -36,9 +37,9 @@ use tokio::sync::watch;
 
 pub use controls::Scale;
 pub use health::Health;
-pub use listeners::{Arrival, Listener, Registered, Reset};
+pub use listeners::{Arrival, Listener, Registered, Reset, Stream};
 pub use listening::Heard;
-pub use measures::{GapCount, Measures, Streams};
+pub use measures::{GapCount, LiveStreams, Measures, Streams};
 pub use process::Process;
 pub use quality::{meters, spectrogram_column};
 pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
@@ -56,6 +57,7 @@ use crate::tools::ring;
 use crate::tools::stop::Stop;
 use keeper::Keeper;
 use listeners::Listeners;
+use live::Live;
 use memory::Memory;
 use programme::Shape;
 use pump::Pump;
@@ -72,6 +74,7 @@ const REQUIRED_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Station {
     shared: Arc<Shared>,
+    live: Arc<Live>,
     rates: Rates,
     performance: performance::Performance,
     memory: Memory,
@@ -109,6 +112,7 @@ impl Station {
     /// The process is out of descriptors.
     pub fn build(
         settings: &capture::Settings,
+        live: live::Settings,
         state_dir: &Path,
         config_warnings: Vec<String>,
     ) -> Result<(Arc<Self>, Parts)> {
@@ -119,13 +123,20 @@ impl Station {
         // A failure shows in the status, and with a reason when something is to be remembered.
         let _ = std::fs::create_dir_all(state_dir);
         let memory = Memory::new(state_dir);
-        let shared = Arc::new(share(settings, source.as_ref(), tone, &memory));
+        let remembered = memory.read();
+        let live = Arc::new(Live::new(live, remembered.profile.as_deref()));
+        let shared = Arc::new(share(settings, source.as_ref(), tone, &remembered));
         let period_frames = capture::period_frames(settings);
         let shape =
             Shape { sample_rate: settings.sample_rate, block_frames: settings.block_frames, period_frames };
         let (writer, reader) = make_ring(settings, period_frames);
         let lane = Lane::new(writer, settings.sample_rate, shared.counters.clone(), bell.clone());
-        let (pump, programme) = Pump::new(reader, bell.clone(), shape, shared.clone());
+        let (pump, programme) = Pump::new(reader, bell.clone(), shape, shared.clone(), live.clone());
+        live.provide(live::Material {
+            programme: programme.clone(),
+            wall: shared.wall.clone(),
+            sample_rate: settings.sample_rate,
+        });
         shared.renditions.provide(Material {
             programme,
             wall: shared.wall.clone(),
@@ -137,6 +148,7 @@ impl Station {
         let keeper = Keeper::new(source, lane, shared.clone(), bell.clone(), told);
         let station = Self {
             shared,
+            live,
             rates: Rates::default(),
             performance: performance::Performance::default(),
             memory,
@@ -243,7 +255,8 @@ impl Station {
     /// Writes down what must outlive a restart. Blocks until it is on the disk.
     fn remember(&self, paused: bool) -> Result<()> {
         let next_block = self.shared.blocks.load(std::sync::atomic::Ordering::Relaxed);
-        self.memory.write(memory::Remembered { paused, next_block })
+        let profile = Some(self.live.chosen().to_string());
+        self.memory.write(&memory::Remembered { paused, next_block, profile })
     }
 
     /// The last word before the end, when the pump has stopped.
@@ -251,6 +264,30 @@ impl Station {
         if let Err(error) = self.remember(self.shared.controls.wants_pause()) {
             tracing::warn!(event = "state_not_saved", reason = error.chain(), "the state cannot be written");
         }
+    }
+
+    /// What players listen to.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Chooses the profile of players that do not ask for one, and the rate of frames that it stands for, if
+    /// it stands for one. Returns a warning when it will not outlive a restart.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for a profile that does not exist.
+    pub async fn choose_profile(self: &Arc<Self>, name: &str) -> Result<Option<String>> {
+        let _turn = self.pausing.lock().await;
+        self.live.choose(name)?;
+        if let Ok(scale) = Scale::of_profile(name) {
+            self.shared.controls.set_quality(scale);
+        }
+        tracing::info!(event = "profile_chosen", profile = name, "profile chosen");
+        let station = self.clone();
+        let paused = self.shared.controls.wants_pause();
+        let remembered = tokio::task::spawn_blocking(move || station.remember(paused)).await;
+        let error = remembered.ok().and_then(Result::err);
+        Ok(error.map(|error| format!("this will not survive a restart: {}", error.chain())))
     }
 
     /// Changes the global quality.
@@ -349,6 +386,7 @@ impl Station {
     /// Waits for the encodings to end, after the other threads did.
     pub fn join_renditions(&self) {
         self.shared.renditions.join();
+        self.live.join();
     }
 }
 
@@ -391,11 +429,10 @@ fn share(
     settings: &capture::Settings,
     source: &dyn capture::Source,
     tone: Option<Arc<ToneControl>>,
-    memory: &Memory,
+    remembered: &memory::Remembered,
 ) -> Shared {
     let wall = Arc::new(WallClock::new());
     let now_ms = wall.now_ms();
-    let remembered = memory.read();
     // By the clock, so that numbers go on across a restart, and by how much, even after a crash.
     let by_clock = now_ms * u64::from(settings.sample_rate) / 1000 / u64::from(settings.block_frames.max(1));
     let first_block = remembered.next_block.max(by_clock);

@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 
 use super::listening::Listening;
+use super::live::Live;
 use super::programme::{Event, KEPT_S, Programme, Shape};
 use super::shared::Shared;
 use crate::audio::{GapReason, Payload, Quantum, State, StateMark};
@@ -33,6 +34,7 @@ pub struct Pump {
     log: Log<Quantum>,
     programme: Programme,
     shared: Arc<Shared>,
+    live: Arc<Live>,
     listening: Listening,
     gap_lines: Burst,
     /// What was last marked in the log, so that a change is marked once.
@@ -46,6 +48,7 @@ impl Pump {
         bell: Arc<EventFd>,
         shape: Shape,
         shared: Arc<Shared>,
+        live: Arc<Live>,
     ) -> (Self, Log<Quantum>) {
         let period = u64::from(shape.period_frames.max(1));
         let span = KEPT_S * u64::from(shape.sample_rate);
@@ -61,6 +64,7 @@ impl Pump {
             programme: Programme::new(shape, paused, shared.history.first_block()),
             listening: Listening::new(shared.clone()),
             shared,
+            live,
             gap_lines: Burst::default(),
             marked: None,
         };
@@ -160,6 +164,7 @@ impl Pump {
             // What was captured until now must reach nobody: first the sources of new entries, then theirs.
             self.log.begin_epoch(epoch);
             self.shared.renditions.begin_epoch(epoch);
+            self.live.begin_epoch(epoch);
             self.empty_ring();
             self.listening.forget();
         } else {

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use talas_wire::MemoryUsage;
@@ -63,7 +62,7 @@ impl Rates {
             at: Instant::now(),
             blocks: shared.blocks_made(),
             sent_frames: totals.latency.count(),
-            sent_bytes: totals.bytes.load(Ordering::Relaxed),
+            sent_bytes: totals.all_bytes(),
             latency_us: totals.latency.sum_us(),
             cpu_ticks: cpu_ticks(),
             machine_ticks: machine_ticks(),

@@ -47,12 +47,13 @@ impl Station {
             conditions: self.conditions(),
             renditions: self.renditions(),
             listeners: Listeners {
-                sse: shared.listeners.count(),
-                live: 0,
+                sse: shared.listeners.frames(),
+                live: shared.listeners.live(),
                 websocket: 0,
                 http: shared.listeners.connections.load(Ordering::Relaxed),
             },
             quality: self.quality(),
+            title: self.live.title(),
             warnings: self.warnings(&disk),
             disk,
         }
@@ -92,22 +93,28 @@ impl Station {
 
     fn renditions(&self) -> Vec<Rendition> {
         let running = self.shared.renditions.list();
-        running
-            .iter()
-            .map(|running| Rendition {
-                name: running.key.name(),
-                listeners: running.listeners(),
-                entries: running.entries(),
-                bytes: running.bytes(),
-                since_ms: running.since_ms,
-            })
-            .collect()
+        let frames = running.iter().map(|running| Rendition {
+            name: running.key.name(),
+            listeners: running.listeners(),
+            entries: running.entries(),
+            bytes: running.bytes(),
+            since_ms: running.since_ms,
+        });
+        let live = self.live.list();
+        let live = live.iter().map(|running| Rendition {
+            name: running.plan.key.name(),
+            listeners: running.listeners(),
+            entries: running.packets(),
+            bytes: running.bytes(),
+            since_ms: running.since_ms,
+        });
+        frames.chain(live).collect()
     }
 
     /// The global quality.
     pub fn quality(&self) -> Quality {
         let scale = self.shared.controls.quality();
-        Quality { profile: scale.profile().to_owned(), scale: scale.value() }
+        Quality { profile: self.live.chosen().to_string(), scale: scale.value() }
     }
 
     fn disk(&self) -> Disk {
@@ -159,7 +166,7 @@ impl Station {
         DetailedStreamStats {
             total_frames: self.shared.blocks_made(),
             frames_per_second: figures.blocks_per_second,
-            active_subscribers: listeners.count(),
+            active_subscribers: listeners.frames(),
             dropped_frames: dropped,
             connection_count: listeners.count(),
             connections: listeners.page(None, connections).iter().map(|listener| listener.info()).collect(),
@@ -226,6 +233,7 @@ mod redaction {
             frames_sent: 1,
             bytes_sent: 2,
             errors_count: 3,
+            path: "/live.mp3".to_owned(),
         }
     }
 

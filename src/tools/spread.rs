@@ -250,6 +250,34 @@ impl<T: Extent + Clone> Log<T> {
         self.shared.lock().entries.iter().find(|entry| fits(entry)).cloned()
     }
 
+    /// The newest kept entry that satisfies `fits`.
+    pub fn find_newest(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        self.shared.lock().entries.iter().rev().find(|entry| fits(entry)).cloned()
+    }
+
+    /// Number of the first kept entry that satisfies `fits`, which must hold for every entry after one it
+    /// holds for; `None` when none does.
+    pub fn number_of(&self, fits: impl Fn(&T) -> bool) -> Option<u64> {
+        let inner = self.shared.lock();
+        let index = inner.entries.partition_point(|entry| !fits(entry));
+        (index < inner.entries.len()).then_some(inner.first + index as u64)
+    }
+
+    /// For readers who keep their place as a number: what is there, without waiting. `next` moves on.
+    pub fn read(&self, next: &mut u64) -> Option<Next<T>> {
+        self.shared.lock().look(next)
+    }
+
+    /// The epoch that the log is in.
+    pub fn epoch(&self) -> u64 {
+        self.shared.lock().epoch
+    }
+
+    /// Whether another handle is on the same log.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     fn at(&self, next: u64) -> Cursor<T> {
         Cursor { shared: self.shared.clone(), next, place: None }
     }
@@ -299,6 +327,11 @@ impl<T: Extent + Clone> Cursor<T> {
     /// The epoch that the log is in.
     pub fn epoch(&self) -> u64 {
         self.shared.lock().epoch
+    }
+
+    /// Number of the entry that comes next, or of the oldest kept if that one is gone.
+    pub fn number(&self) -> u64 {
+        self.next.max(self.shared.lock().first)
     }
 
     /// Waits for what is next.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use talas_wire::{Fault, Quality, ReloadReport, State, Version};
 
 use crate::human::{milliseconds, trimmed};
-use crate::text::{Ink, Line, Page, Piece, SEPARATOR, plain};
+use crate::text::{Ink, Line, Page, Piece, SEPARATOR, escape, plain};
 
 /// Answer of `capture.pause` and `capture.resume`.
 #[derive(Debug, Deserialize)]
@@ -38,7 +38,7 @@ pub fn paused(now: &StateNow) -> Page {
         }
         other => Line::of(plain(format!("asked to pause; the programme is {}", other.as_str()))),
     };
-    with_warning(line, now)
+    with_warning(line, now.warning.as_deref())
 }
 
 /// After `resume`: an end of the pause is not yet sound.
@@ -48,21 +48,46 @@ pub fn resumed(now: &StateNow) -> Page {
         other => Line::of(plain("the pause has ended, but the programme is "))
             .and(Piece::new(Ink::Warn, other.as_str())),
     };
-    with_warning(line, now)
+    with_warning(line, now.warning.as_deref())
 }
 
-fn with_warning(line: Line, now: &StateNow) -> Page {
-    let warning = now.warning.iter().map(|warning| Line::of(Piece::new(Ink::Warn, format!("! {warning}"))));
+fn with_warning(line: Line, warning: Option<&str>) -> Page {
+    let warning = warning.iter().map(|warning| Line::of(Piece::new(Ink::Warn, format!("! {warning}"))));
     std::iter::once(line).chain(warning).collect()
 }
 
+/// Answer of `quality.get` and `quality.set`.
+#[derive(Debug, Deserialize)]
+pub struct QualityNow {
+    #[serde(flatten)]
+    quality: Quality,
+    /// What the change does not do.
+    #[serde(default)]
+    warning: Option<String>,
+}
+
 /// After `quality`, asked or set.
-pub fn quality(quality: &Quality) -> Page {
-    vec![
-        Line::of(Piece::new(Ink::Strong, &quality.profile))
-            .and(Piece::new(Ink::Faint, SEPARATOR))
-            .and(plain(scale_in_words(quality.scale))),
-    ]
+pub fn quality(now: &QualityNow) -> Page {
+    let line = Line::of(Piece::new(Ink::Strong, &now.quality.profile))
+        .and(Piece::new(Ink::Faint, SEPARATOR))
+        .and(plain(scale_in_words(now.quality.scale)));
+    with_warning(line, now.warning.as_deref())
+}
+
+/// What is playing.
+#[derive(Debug, Deserialize)]
+pub struct TitleNow {
+    title: String,
+}
+
+/// After `title`, asked or set.
+pub fn title(now: &TitleNow) -> Page {
+    let shown = if now.title.is_empty() {
+        Piece::new(Ink::Faint, "no title")
+    } else {
+        Piece::new(Ink::Strong, escape(&now.title))
+    };
+    vec![Line::of(shown)]
 }
 
 /// What a scale means for the rate of frames.

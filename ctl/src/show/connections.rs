@@ -90,6 +90,7 @@ mod tests {
             frames_sent: 12_345,
             bytes_sent: 45_200_000,
             errors_count: 0,
+            path: "/api/audio/stream".to_owned(),
         }
     }
 

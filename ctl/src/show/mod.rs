@@ -43,6 +43,7 @@ pub fn page(question: &Question, answer: &Answer, view: &View) -> Result<Page> {
         Question::Pause => answer::paused(&answer.read()?),
         Question::Resume => answer::resumed(&answer.read()?),
         Question::Quality { .. } => answer::quality(&answer.read()?),
+        Question::Title { .. } => answer::title(&answer.read()?),
         Question::Reload => answer::reloaded(&answer.read()?),
         Question::Log { .. } => answer::log_level(&answer.read()?),
         Question::Version => answer::version(&answer.read()?),

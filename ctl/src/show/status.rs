@@ -13,7 +13,7 @@ use super::answer::scale_in_words;
 use crate::human::{
     bytes, count, counted, duration, frames, frames_as_time, kilohertz, percent, since, trimmed,
 };
-use crate::text::{Ink, Line, Page, Piece, Row, SEPARATOR, flow, plain, rows, sentence};
+use crate::text::{Ink, Line, Page, Piece, Row, SEPARATOR, escape, flow, plain, rows, sentence};
 
 /// A ring this full has come close to losing sound.
 pub const RING_NEARLY_FULL: f64 = 0.5;
@@ -36,6 +36,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("access", access(&status.access)),
         Row::new("listeners", listeners(&status.listeners)),
         Row::new("quality", quality(&status.quality)),
+        Row::new("title", title(&status.title)),
     ];
     all.extend(renditions(&status.renditions, view));
     all.push(Row::new("disk", disk(&status.disk)));
@@ -240,6 +241,10 @@ fn listeners(listeners: &Listeners) -> Vec<Piece> {
 
 fn quality(quality: &Quality) -> Vec<Piece> {
     vec![plain(&quality.profile), plain(scale_in_words(quality.scale))]
+}
+
+fn title(title: &str) -> Vec<Piece> {
+    if title.is_empty() { Vec::new() } else { vec![plain(escape(title))] }
 }
 
 fn renditions(renditions: &[Rendition], view: &View) -> Vec<Row> {

@@ -131,6 +131,10 @@ pub mod method {
     pub const QUALITY_GET: &str = "quality.get";
     /// `{"scale": 0.1…1.0}` or `{"profile": NAME}` → [`Quality`](crate::Quality).
     pub const QUALITY_SET: &str = "quality.set";
+    /// `{}` → `{"title": …}`: what is playing; empty for nothing known.
+    pub const TITLE_GET: &str = "title.get";
+    /// `{"title": one line, empty for none}` → `{"title": …}`; of the sound that is captured from now on.
+    pub const TITLE_SET: &str = "title.set";
     /// → [`DetailedStreamStats`](crate::DetailedStreamStats), its connections left out (they come in pages).
     pub const STATS: &str = "stats";
     /// `{"after": ID?, "limit": 1…200?}` → [`ConnectionPage`](crate::ConnectionPage).

@@ -73,6 +73,9 @@ pub struct Status {
     pub listeners: Listeners,
     /// What listeners get who do not ask for another.
     pub quality: Quality,
+    /// What is playing; empty for nothing known.
+    #[serde(default)]
+    pub title: String,
     /// Where the daemon writes.
     pub disk: Disk,
     /// Things an operator should know, in whole sentences; empty is good.
@@ -220,7 +223,7 @@ pub struct Listeners {
 /// The global quality.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Name of the profile that stands for this quality.
+    /// The profile of players that do not ask for one.
     pub profile: String,
     /// Rate of frames against the capture rate: 1, 0.5, 0.25 or 0.125.
     pub scale: f64,

@@ -15,7 +15,7 @@ pub struct DetailedStreamStats {
     pub dropped_frames: u64,
     /// Connections listed below.
     pub connection_count: u64,
-    /// Listeners of live frames, oldest first.
+    /// Listeners of live frames and of live sound, oldest first.
     pub connections: Vec<ConnectionInfo>,
     /// Memory of the daemon and of the machine.
     pub memory_usage: MemoryUsage,
@@ -43,7 +43,7 @@ pub struct MemoryUsage {
     pub available_bytes: u64,
 }
 
-/// One listener of live frames.
+/// One listener, of live frames or of live sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionInfo {
     /// The connection id that the stream's first event carries.
@@ -58,12 +58,15 @@ pub struct ConnectionInfo {
     pub connected_at: String,
     /// When bytes last reached the socket, RFC 3339.
     pub last_heartbeat: String,
-    /// Blocks written to the socket.
+    /// Blocks written to the socket; of live sound, packets of its codec.
     pub frames_sent: u64,
     /// Bytes written to the socket.
     pub bytes_sent: u64,
     /// Gaps told to this listener because it was slow.
     pub errors_count: u64,
+    /// What it asked for, such as `/live.mp3`.
+    #[serde(default)]
+    pub path: String,
 }
 
 /// A page of connections.

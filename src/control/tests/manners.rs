@@ -51,10 +51,15 @@ fn every_change_changes() {
     client.ask("capture.resume", &json!({}));
     eventually("running", || client.ask("status", &json!({}))["state"] == "running");
 
-    let low = json!({ "profile": "low", "scale": 0.25 });
+    let low = json!({ "profile": "high", "scale": 0.25 });
     assert_eq!(client.ask("quality.set", &json!({ "scale": 0.3 })), low);
     assert_eq!(client.ask("quality.get", &json!({})), low);
-    assert_eq!(client.ask("quality.set", &json!({ "profile": "mobile" }))["scale"], 0.125);
+    let mobile = json!({ "profile": "mobile", "scale": 0.125 });
+    assert_eq!(client.ask("quality.set", &json!({ "profile": "mobile" })), mobile);
+    assert_eq!(client.refused("quality.set", &json!({ "profile": "best" })), "not_found");
+    assert_eq!(client.ask("title.set", &json!({ "title": " a song " })), json!({ "title": "a song" }));
+    assert_eq!(client.ask("title.get", &json!({})), json!({ "title": "a song" }));
+    assert_eq!(client.refused("title.set", &json!({ "title": "two\nlines" })), "bad_params");
     for wrong in [json!({}), json!({ "scale": 0.5, "profile": "low" }), json!({ "scale": 7 })] {
         assert_eq!(client.refused("quality.set", &wrong), "bad_params", "{wrong}");
     }

@@ -1,0 +1,114 @@
+//! The addresses of live streams and what may be asked in their queries, read strictly.
+
+use crate::http::reply::Problem;
+use crate::station::live::{Cadence, Suffix};
+
+/// What a player asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The profile; `None` follows the chosen one.
+    pub profile: Option<String>,
+    /// Codec and container.
+    pub suffix: Suffix,
+    /// How packets come.
+    pub cadence: Cadence,
+}
+
+/// Reads the last part of `/live/{profile}.{ext}`.
+///
+/// # Errors
+/// 404 for a name without a known ending.
+pub fn file(name: &str) -> Result<(&str, Suffix), Problem> {
+    let (profile, suffix) = name.rsplit_once('.').unwrap_or((name, ""));
+    Ok((profile, Suffix::parse(suffix)?))
+}
+
+/// Reads `latency`. Other parameters are left to others.
+///
+/// # Errors
+/// 400 for an unknown word, or a parameter given twice.
+pub fn cadence(query: &str) -> Result<Cadence, Problem> {
+    let mut wish = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != "latency" {
+            continue;
+        }
+        let cadence = match value.as_ref() {
+            "low" => Cadence::Prompt,
+            "normal" => Cadence::Grouped,
+            _ => return Err(Problem::bad_request("invalid_query", "latency is low or normal")),
+        };
+        if wish.replace(cadence).is_some() {
+            return Err(Problem::bad_request("invalid_query", "latency is given twice"));
+        }
+    }
+    Ok(wish.unwrap_or(Cadence::Grouped))
+}
+
+/// What a playlist is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlaylistWish {
+    /// The profile; `None` follows the chosen one.
+    pub profile: Option<String>,
+    /// Codec and container, where they are said.
+    pub suffix: Option<Suffix>,
+    /// Whether the stream is to have little delay.
+    pub is_low: bool,
+}
+
+/// Reads `profile`, `format` and `latency`. Other parameters are left to others.
+///
+/// # Errors
+/// 400 for an unknown word, or a parameter given twice.
+pub fn playlist(query: &str) -> Result<PlaylistWish, Problem> {
+    let is_low = cadence(query)? == Cadence::Prompt;
+    let mut wish = PlaylistWish { is_low, ..PlaylistWish::default() };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let is_twice = match name.as_ref() {
+            "profile" => wish.profile.replace(value.into_owned()).is_some(),
+            "format" => {
+                let suffix = Suffix::parse(&value).map_err(|_| {
+                    let detail = "format is mp3, aac, opus, ogg, flac or wav";
+                    Problem::bad_request("invalid_query", detail)
+                })?;
+                wish.suffix.replace(suffix).is_some()
+            }
+            _ => false,
+        };
+        if is_twice {
+            return Err(Problem::bad_request("invalid_query", format!("{name} is given twice")));
+        }
+    }
+    Ok(wish)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_profile_and_an_ending() {
+        assert_eq!(file("high.mp3"), Ok(("high", Suffix::Mp3)));
+        assert_eq!(file("a.b.opus"), Ok(("a.b", Suffix::Opus)));
+        for wrong in ["high", "high.", "mp3", "high.MP3", "high.mp3.exe"] {
+            assert_eq!(file(wrong).expect_err(wrong).status, http::StatusCode::NOT_FOUND);
+        }
+    }
+
+    #[test]
+    fn queries_are_strict_about_what_is_theirs() {
+        assert_eq!(cadence(""), Ok(Cadence::Grouped));
+        assert_eq!(cadence("token=x&latency=low"), Ok(Cadence::Prompt));
+        for wrong in ["latency=", "latency=0", "latency=low&latency=low", "latency=LOW"] {
+            assert_eq!(cadence(wrong).expect_err(wrong).status, http::StatusCode::BAD_REQUEST);
+        }
+        let wish = playlist("format=opus&profile=low&latency=low").expect("valid");
+        assert_eq!(
+            (wish.profile.as_deref(), wish.suffix, wish.is_low),
+            (Some("low"), Some(Suffix::Opus), true)
+        );
+        for wrong in ["format=", "format=exe", "format=mp3&format=mp3", "profile=a&profile=a", "latency=x"] {
+            assert_eq!(playlist(wrong).expect_err(wrong).status, http::StatusCode::BAD_REQUEST);
+        }
+    }
+}

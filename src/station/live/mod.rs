@@ -1,0 +1,279 @@
+//! Live listening for players: the programme in the codecs that they know, by profile.
+//!
+//! In here: profiles and what each becomes in each codec, renditions (started by their first listener,
+//! stopped when nobody has listened for a while), titles. Whoever wants to listen gets a [`Subscription`]: a
+//! log of groups, and where to begin in it. Not in here: HTTP, sockets, and who listens.
+
+mod group;
+mod line;
+mod presets;
+mod profile;
+mod rendition;
+#[cfg(test)]
+mod tests;
+mod titles;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use group::Group;
+pub use presets::built_in;
+pub use profile::{FIRST, Profile, Profiles, Suffix};
+pub use rendition::{Cadence, Key, Running, Subscription};
+pub use titles::Title;
+
+use crate::audio::Quantum;
+use crate::error::{Error, Kind, Result};
+use crate::tools::burst::Burst;
+use crate::tools::clock::{self, WallClock};
+use crate::tools::lock::lock;
+use crate::tools::spread::Log;
+use crate::tools::tasks;
+use line::Recipe;
+use rendition::{Encode, Map, Plan};
+use titles::Titles;
+
+/// `[live]` and `[profile.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What players show as the station's name.
+    pub name: String,
+    /// Sound that a listener gets with one write.
+    pub flush: Duration,
+    /// Sound of the past that a listener gets at once.
+    pub burst: Duration,
+    /// A listener that has fallen so far behind is cut.
+    pub lag: Duration,
+    /// How long a rendition goes on when nobody listens.
+    pub idle: Duration,
+    /// The profiles, by name.
+    pub profiles: Profiles,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "Talas".to_owned(),
+            flush: Duration::from_millis(160),
+            burst: Duration::from_millis(1000),
+            lag: Duration::from_secs(10),
+            idle: Duration::from_secs(10),
+            profiles: built_in(),
+        }
+    }
+}
+
+/// What renditions are made from.
+#[derive(Debug)]
+pub struct Material {
+    /// The programme.
+    pub programme: Log<Quantum>,
+    /// Monotonic to wall time.
+    pub wall: Arc<WallClock>,
+    /// Frames per second.
+    pub sample_rate: u32,
+}
+
+/// Everything about live listening.
+#[derive(Debug)]
+pub struct Live {
+    settings: Settings,
+    /// The profile of those who do not ask for one.
+    chosen: Mutex<Arc<str>>,
+    /// Counts changes of it.
+    changes: AtomicU64,
+    titles: Arc<Titles>,
+    title_lines: Mutex<Burst>,
+    running: Map,
+    material: OnceLock<Material>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Live {
+    /// Nothing runs. `chosen` is the profile that was chosen before the daemon was restarted, if it was.
+    pub fn new(settings: Settings, chosen: Option<&str>) -> Self {
+        let known = chosen.filter(|name| settings.profiles.contains_key(*name));
+        if let (Some(profile), None) = (chosen, known) {
+            tracing::warn!(event = "profile_gone", profile, "the chosen profile is not configured any more");
+        }
+        Self {
+            chosen: Mutex::new(known.unwrap_or(FIRST).into()),
+            settings,
+            changes: AtomicU64::new(0),
+            titles: Arc::default(),
+            title_lines: Mutex::default(),
+            running: Arc::new(Mutex::new(HashMap::new())),
+            material: OnceLock::new(),
+            threads: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Gives renditions what they are made from; once, before the doors open.
+    pub fn provide(&self, material: Material) {
+        // A second programme does not exist.
+        let _ = self.material.set(material);
+    }
+
+    /// `[live]` and the profiles.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The profile of those who do not ask for one.
+    pub fn chosen(&self) -> Arc<str> {
+        lock(&self.chosen).clone()
+    }
+
+    /// How often another profile was chosen: who follows it looks here.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Chooses the profile of those who do not ask for one.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for one that does not exist.
+    pub fn choose(&self, profile: &str) -> Result<()> {
+        let (name, _) = self.profile(profile)?;
+        let mut chosen = lock(&self.chosen);
+        if **chosen != *name {
+            *chosen = name.into();
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// A profile, under the name that it has.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], naming those there are.
+    pub fn profile(&self, name: &str) -> Result<(&str, &Profile)> {
+        let found = self.settings.profiles.get_key_value(name);
+        found.map(|(name, profile)| (name.as_str(), profile)).ok_or_else(|| {
+            let names: Vec<&str> = self.settings.profiles.keys().map(String::as_str).collect();
+            let shown: String = name.chars().take(40).collect();
+            Error::new(Kind::NotFound, format!("no profile {shown:?}: there are {}", names.join(", ")))
+        })
+    }
+
+    /// The key of a profile, or of the chosen one, in a codec.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for a profile that does not exist.
+    pub fn key(&self, profile: Option<&str>, suffix: Suffix) -> Result<Key> {
+        let profile = match profile {
+            Some(name) => self.profile(name)?.0.into(),
+            None => self.chosen(),
+        };
+        Ok(Key { profile, suffix })
+    }
+
+    /// Listens to a rendition, starting it if it does not run.
+    ///
+    /// # Errors
+    /// The profile does not exist, the daemon is not ready, or the system gives no thread.
+    pub fn subscribe(&self, key: &Key, cadence: Cadence) -> Result<Subscription> {
+        let material = self.material.get();
+        let material = material.ok_or_else(|| Error::new(Kind::Unavailable, "there is no programme yet"))?;
+        let mut map = lock(&self.running);
+        // Under the lock of the map, so that the thread does not end in between.
+        if let Some(running) = map.get(key) {
+            return Ok(running.subscribe(cadence));
+        }
+        let running = self.start(key, material)?;
+        map.insert(key.clone(), running.clone());
+        Ok(running.subscribe(cadence))
+    }
+
+    /// What a listener who follows the chosen profile should go over to, if it can: another rendition whose
+    /// packets can follow those of its own.
+    pub fn successor(&self, now: &Subscription, suffix: Suffix) -> Option<Subscription> {
+        let key = self.key(None, suffix).ok()?;
+        let encoding = self.profile(&key.profile).ok()?.1.encoding_in(suffix.codec());
+        let old = now.running.encoding();
+        let is_alike = (encoding.sample_rate, encoding.channels, encoding.bit_depth, encoding.aac_profile)
+            == (old.sample_rate, old.channels, old.bit_depth, old.aac_profile);
+        let can_follow = suffix.can_be_spliced() && is_alike && key != now.running.plan.key;
+        // Without a thread for the new encoding the listener keeps what it has.
+        can_follow.then(|| self.subscribe(&key, now.cadence()).ok()).flatten()
+    }
+
+    fn start(&self, key: &Key, material: &Material) -> Result<Arc<Running>> {
+        let (_, profile) = self.profile(&key.profile)?;
+        let Settings { flush, burst, lag, idle, .. } = self.settings;
+        let rate = material.sample_rate;
+        let recipe = Recipe {
+            capture_rate: rate,
+            // What stands in the configuration fits; what is built in may be too high for a slow card.
+            effects: profile
+                .all_effects()
+                .into_iter()
+                .filter(|effect| effect.check(rate).is_empty())
+                .collect(),
+            encoding: profile.encoding_in(key.suffix.codec()),
+        };
+        let plan = Plan { key: key.clone(), recipe, flush, burst, lag, idle };
+        let encode = Encode::new(
+            plan,
+            material.wall.now_ms(),
+            material.programme.clone(),
+            self.titles.clone(),
+            self.running.clone(),
+        )?;
+        let running = encode.running().clone();
+        let name = format!("encode-{}-{}", key.suffix.as_str(), key.profile);
+        let handle = tasks::thread(&name, move || encode.run())?;
+        let mut threads = lock(&self.threads);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(handle);
+        tracing::info!(event = "rendition_started", rendition = key.name(), "encoding started");
+        Ok(running)
+    }
+
+    /// Withdraws what was encoded before the epoch, and refuses what still will be.
+    pub fn begin_epoch(&self, epoch: u64) {
+        lock(&self.running).values().for_each(|running| running.begin_epoch(epoch));
+    }
+
+    /// Those that run now, by name.
+    pub fn list(&self) -> Vec<Arc<Running>> {
+        let mut list: Vec<_> = lock(&self.running).values().cloned().collect();
+        list.sort_by(|one, other| one.plan.key.cmp(&other.plan.key));
+        list
+    }
+
+    /// The sound that is captured from now on has this title; empty for none.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for one that is too long or has control characters.
+    pub fn set_title(&self, title: &str) -> Result<()> {
+        let newest = self.material.get().and_then(|material| material.programme.find_newest(|_| true));
+        let position = newest.map_or(0, |quantum| quantum.position + quantum.frames);
+        self.titles.set(title, position)?;
+        let (mut lines, now_ns) = (lock(&self.title_lines), clock::mono_ns());
+        if let Some(sum) = lines.due(now_ns) {
+            tracing::info!(event = "titles_changed", count = sum.count, "the title changed often");
+        }
+        if lines.happened(1, now_ns) {
+            tracing::info!(event = "title_changed", title = self.title(), "title changed");
+        }
+        Ok(())
+    }
+
+    /// The title of the sound that is captured now.
+    pub fn title(&self) -> String {
+        self.titles.newest()
+    }
+
+    /// Waits for the threads to end; the programme's writer must be gone.
+    pub fn join(&self) {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            // A panic has ended the process by now.
+            let _ = thread.join();
+        }
+    }
+}
