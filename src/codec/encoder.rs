@@ -8,7 +8,8 @@
 //!   [`Format::delay_frames`] + the frames that went in. Padding at the end is not counted, so the last
 //!   packet may count fewer frames than a decoder makes of it.
 //! - After [`Encoder::reset`] nothing that was given before comes out any more, and the encoder is as new:
-//!   the next packets begin with `delay_frames` of priming again.
+//!   the next packets begin with `delay_frames` of priming again. A decoder that goes on makes a block's
+//!   overlap more of Vorbis at that place, which its packet counts.
 //! - An encoder runs on any thread, allocates as it likes, and never waits.
 //!
 //! What a codec can do, and why it refuses the rest, is in `codec::settings`. Not in here: rate
@@ -16,6 +17,8 @@
 
 use bytes::Bytes;
 
+#[cfg(not(feature = "aac-fdk"))]
+use super::aac_child;
 #[cfg(feature = "aac-fdk")]
 use super::fdk;
 use super::settings::{Codec, EncoderSettings};
@@ -91,7 +94,7 @@ pub trait Encoder: Send {
 ///
 /// # Errors
 /// [`Kind::Invalid`] with every reason of [`EncoderSettings::check`]; [`Kind::Internal`] when the codec
-/// refused what it should take.
+/// refused what it should take; [`Kind::Unavailable`] when AAC is `ffmpeg`'s business and that is not there.
 pub fn encoder(settings: &EncoderSettings) -> Result<Box<dyn Encoder>> {
     let reasons = settings.check();
     if !reasons.is_empty() {
@@ -103,7 +106,7 @@ pub fn encoder(settings: &EncoderSettings) -> Result<Box<dyn Encoder>> {
         #[cfg(feature = "aac-fdk")]
         Codec::Aac => Box::new(fdk::Aac::new(settings)?),
         #[cfg(not(feature = "aac-fdk"))]
-        Codec::Aac => return Err(Error::new(Kind::Invalid, "this build cannot encode AAC")),
+        Codec::Aac => Box::new(aac_child::Aac::new(settings)?),
         Codec::Opus => Box::new(opus::Opus::new(settings)?),
         Codec::Vorbis => Box::new(vorbis::Vorbis::new(settings)?),
         Codec::Flac => Box::new(flac::Flac::new(settings)?),

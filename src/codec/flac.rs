@@ -11,6 +11,7 @@ use bytes::Bytes;
 use libflac_sys as ffi;
 
 use super::encoder::{Encoder, Format, Packet};
+use super::flac_frame::renumbered;
 use super::samples::to_integer;
 use super::settings::{Codec, EncoderSettings};
 use crate::error::{Error, Kind, Result};
@@ -34,6 +35,10 @@ pub struct Flac {
     stream: Stream,
     /// Samples as integers.
     integers: Vec<i32>,
+    /// Blocks given so far, those before a reset included.
+    blocks: u32,
+    /// Where libFLAC's own numbers begin.
+    first_block: u32,
 }
 
 impl Flac {
@@ -56,7 +61,27 @@ impl Flac {
             bitrate_kbps: None,
             headers: vec![Bytes::from(head)],
         };
-        Ok(Self { settings: settings.clone(), format, stream, integers: Vec::new() })
+        Ok(Self {
+            settings: settings.clone(),
+            format,
+            stream,
+            integers: Vec::new(),
+            blocks: 0,
+            first_block: 0,
+        })
+    }
+}
+
+impl Flac {
+    fn give(&mut self, emit: &mut dyn FnMut(Packet)) {
+        for mut packet in std::mem::take(&mut self.stream.sink().packets) {
+            if self.first_block > 0 {
+                packet.bytes = renumbered(&packet.bytes, self.blocks).into();
+            }
+            // 31 bits, at most a hundred times a second: half a year and more.
+            self.blocks = self.blocks.wrapping_add(1) & 0x7FFF_FFFF;
+            emit(packet);
+        }
     }
 }
 
@@ -70,18 +95,19 @@ impl Encoder for Flac {
         self.integers.clear();
         self.integers.extend(samples.iter().map(|sample| to_integer(*sample, bits)));
         self.stream.process(&self.integers, self.format.channels)?;
-        self.stream.sink().packets.drain(..).for_each(emit);
+        self.give(emit);
         Ok(())
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<()> {
         self.stream.finish()?;
-        self.stream.sink().packets.drain(..).for_each(emit);
+        self.give(emit);
         Ok(())
     }
 
     fn reset(&mut self) -> Result<()> {
         self.stream = Stream::open(&self.settings)?;
+        self.first_block = self.blocks;
         Ok(())
     }
 }

@@ -2,10 +2,13 @@
 //! ([`frames`], [`reduce`]: what an `audio-frame`, a `gap` and a `state` carry as data). How they are
 //! framed for a transport is `mux`'s business.
 
+#[cfg(not(feature = "aac-fdk"))]
+mod aac_child;
 pub mod encoder;
 #[cfg(feature = "aac-fdk")]
 mod fdk;
 mod flac;
+mod flac_frame;
 pub mod frames;
 mod lame;
 mod mpeg_audio;

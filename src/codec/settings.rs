@@ -238,7 +238,7 @@ impl EncoderSettings {
     pub fn integer_bits(&self) -> Option<u8> {
         match self.codec {
             Codec::Flac | Codec::Wav => Some(self.bit_depth.unwrap_or(16)),
-            Codec::Aac => Some(16),
+            Codec::Aac => cfg!(feature = "aac-fdk").then_some(16),
             Codec::Mp3 | Codec::Opus | Codec::Vorbis => None,
         }
     }
@@ -265,6 +265,10 @@ impl EncoderSettings {
         } else {
             possible.contains(&rate)
         };
+        // The header of a frame has so many bits for it (RFC 9639, 9.1.2).
+        if codec == Codec::Flac && is_possible && rate > 65_535 && !rate.is_multiple_of(10) {
+            reasons.push(format!("flac has no sample rate of {rate} Hz; above 65535 it has multiples of 10"));
+        }
         if is_possible {
             return;
         }
@@ -370,6 +374,9 @@ impl EncoderSettings {
 
     /// What only some codecs have.
     fn check_form(&self, reasons: &mut Vec<String>) {
+        if !cfg!(feature = "aac-fdk") && self.codec == Codec::Aac && self.aac_profile != AacProfile::Lc {
+            reasons.push(format!("this build has no encoder for {}; it has aac (lc)", self.named()));
+        }
         let named = self.codec.as_str();
         let mut only = |is_set: bool, of: &[Codec], what: &str| {
             if is_set && !of.contains(&self.codec) {

@@ -67,7 +67,9 @@ impl Encoder for Vorbis {
     }
 
     fn reset(&mut self) -> Result<()> {
+        let last_block = self.stream.last_block;
         (self.stream, _) = Stream::open(&self.settings)?;
+        self.stream.last_block = last_block;
         Ok(())
     }
 }
@@ -78,8 +80,10 @@ struct Stream {
     info: Box<ffi::vorbis_info>,
     state: Box<ffi::vorbis_dsp_state>,
     block: Box<ffi::vorbis_block>,
-    /// Where the last packet ended, in frames.
-    position: i64,
+    /// Where the last packet ended, in frames; none came yet.
+    position: Option<i64>,
+    /// Length of the last packet's block, that of the stream before this one included.
+    last_block: Option<c_long>,
 }
 
 // SAFETY: libvorbis keeps all of its state in these three structures and knows no threads; they are owned
@@ -96,7 +100,8 @@ impl Stream {
                 info: Box::new(MaybeUninit::zeroed().assume_init()),
                 state: Box::new(MaybeUninit::zeroed().assume_init()),
                 block: Box::new(MaybeUninit::zeroed().assume_init()),
-                position: 0,
+                position: None,
+                last_block: None,
             }
         };
         let (channels, rate) = (c_long::from(settings.channels), c_long::from(settings.sample_rate));
@@ -169,8 +174,8 @@ impl Stream {
 
     /// Gives the packets that are complete.
     fn give(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<()> {
-        let (state, block) = (&raw mut *self.state, &raw mut *self.block);
-        // SAFETY: state and block are initialised and belong together; a packet's bytes are copied before
+        let (info, state, block) = (&raw mut *self.info, &raw mut *self.state, &raw mut *self.block);
+        // SAFETY: all three are initialised and belong together; a packet's bytes are copied before
         // the next call that could change them.
         unsafe {
             while ffi::vorbis_analysis_blockout(state, block) == 1 {
@@ -178,13 +183,26 @@ impl Stream {
                 checked(ffi::vorbis_bitrate_addblock(block))?;
                 let mut packet: ogg_packet = MaybeUninit::zeroed().assume_init();
                 while ffi::vorbis_bitrate_flushpacket(state, (&raw mut packet).cast()) == 1 {
-                    let frames = (packet.granulepos - self.position).max(0);
-                    self.position += frames;
-                    emit(Packet::clean(bytes_of(&packet), frames as u32));
+                    let block = ffi::vorbis_packet_blocksize(info, (&raw mut packet).cast());
+                    let frames = self.length(packet.granulepos, block);
+                    emit(Packet::clean(bytes_of(&packet), frames));
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl Stream {
+    /// Frames that a decoder makes of a packet. Of the first, nothing, unless it goes on from another stream
+    /// with which it overlaps: then a quarter of both blocks (Vorbis I, 4.3.8).
+    fn length(&mut self, end: i64, block: c_long) -> u32 {
+        let last = self.last_block.replace(block);
+        let overlapped = last.map_or(0, |last| last / 4 + block / 4);
+        match self.position.replace(end) {
+            Some(position) => (end - position).max(0) as u32,
+            None => overlapped as u32,
+        }
     }
 }
 

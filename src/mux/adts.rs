@@ -10,10 +10,6 @@ use crate::codec::{Format, Packet};
 
 const HEADER_BYTES: usize = 7;
 
-/// Rates by their index (table 1.18 of the standard).
-const SAMPLE_RATES: [u32; 13] =
-    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
-
 /// Frames under headers.
 pub struct Adts {
     /// The first four bytes of every header; the lower bits of the last belong to the length.
@@ -65,10 +61,7 @@ impl Muxer for Adts {
 /// Index of the core's rate, and its channels, from the `AudioSpecificConfig`: 5 bits object type, 4 bits
 /// rate, 4 bits channels. For HE-AAC these are the core's; what it becomes stands behind them.
 fn core(format: &Format) -> (u8, u8) {
-    if let Some([first, second, ..]) = format.headers.first().map(|config| &config[..]) {
-        let word = u16::from_be_bytes([*first, *second]);
-        return ((word >> 7 & 15) as u8, (word >> 3 & 15) as u8);
-    }
-    let index = SAMPLE_RATES.iter().position(|rate| *rate == format.sample_rate).unwrap_or(3);
-    (index as u8, format.channels as u8)
+    let config = format.headers.first().and_then(|config| config.first_chunk::<2>());
+    let word = config.map_or(0, |bytes| u16::from_be_bytes(*bytes));
+    ((word >> 7 & 15) as u8, (word >> 3 & 15) as u8)
 }

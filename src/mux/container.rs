@@ -10,7 +10,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{adts, ogg, raw, wav};
+use super::{adts, fmp4, ogg, raw, wav};
 use crate::codec::{Codec, Format, Packet};
 use crate::error::{Error, Kind, Result};
 
@@ -27,11 +27,13 @@ pub enum Container {
     Flac,
     /// A WAV file without an end.
     Wav,
+    /// Fragmented MP4, with AAC, Opus or FLAC.
+    Mp4,
 }
 
 impl Container {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Mp3, Self::Adts, Self::Ogg, Self::Flac, Self::Wav];
+    pub const ALL: [Self; 6] = [Self::Mp3, Self::Adts, Self::Ogg, Self::Flac, Self::Wav, Self::Mp4];
 
     /// Its name in status and API.
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Container {
             Self::Ogg => "ogg",
             Self::Flac => "flac",
             Self::Wav => "wav",
+            Self::Mp4 => "mp4",
         }
     }
 
@@ -52,6 +55,7 @@ impl Container {
             Self::Ogg => matches!(codec, Codec::Opus | Codec::Vorbis | Codec::Flac),
             Self::Flac => matches!(codec, Codec::Flac),
             Self::Wav => matches!(codec, Codec::Wav),
+            Self::Mp4 => matches!(codec, Codec::Aac | Codec::Opus | Codec::Flac),
         }
     }
 }
@@ -93,5 +97,6 @@ pub fn muxer(container: Container, format: &Format) -> Result<Box<dyn Muxer>> {
         Container::Adts => Box::new(adts::Adts::new(format)),
         Container::Ogg => Box::new(ogg::Ogg::new(format)),
         Container::Wav => Box::new(wav::Wav::new(format)),
+        Container::Mp4 => Box::new(fmp4::Fmp4::new(format)),
     })
 }

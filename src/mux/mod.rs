@@ -3,6 +3,7 @@
 
 mod adts;
 pub mod container;
+mod fmp4;
 pub mod icy;
 mod ogg;
 mod raw;

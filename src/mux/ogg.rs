@@ -2,6 +2,8 @@
 //!
 //! Packets are gathered to pages, which cost about 30 bytes each. A page ends when it has a second of
 //! sound, or is flushed; until then its last packet is held back, as it has to know that it is the last.
+//! The first page is short: in a stream of one page alone, players cannot tell what is cut off at its
+//! beginning from what is at its end.
 //! A page that a flush ended is a place to begin: no packet reaches over its end.
 //!
 //! Positions count from the encoder's start, so a listener who comes later sees them begin in the middle,
@@ -80,7 +82,8 @@ impl Muxer for Ogg {
     }
 
     fn packet(&mut self, packet: &Packet, out: &mut Vec<u8>) {
-        let is_full = self.position - self.page_start >= self.longest;
+        let is_first = self.page_start == 0 && self.position > 0;
+        let is_full = is_first || self.position - self.page_start >= self.longest;
         self.release(if is_full { End::EndPage } else { End::NormalPacket }, out);
         self.position += u64::from(packet.frames) * self.granules;
         self.held = Some((packet.bytes.clone(), self.position));

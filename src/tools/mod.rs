@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod buffers;
 pub mod burst;
 pub mod clock;
+pub mod confine;
 pub mod contain;
 pub mod histogram;
 pub mod journal;

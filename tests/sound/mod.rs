@@ -78,8 +78,18 @@ pub fn quantised(mut sound: Sound, bits: u8) -> Sound {
     sound
 }
 
+/// Puts the helper where this test's program looks for it: beside itself.
+pub fn with_helper() {
+    let beside = std::env::current_exe().expect("this test").with_file_name("talas-confine");
+    match std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_talas-confine"), beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("{error}"),
+        _ => {}
+    }
+}
+
 /// All packets of a sound, given in pieces of odd lengths.
 pub fn packets(settings: &EncoderSettings, sound: &Sound) -> (Format, Vec<Packet>) {
+    with_helper();
     let mut encoder = encoder(settings).expect("settings that can be");
     let mut packets = Vec::new();
     feed(&mut *encoder, &sound.samples, &mut packets);
