@@ -13,7 +13,7 @@
 //!  5  station/            what runs: source, programme, renditions, and the one snapshot of them
 //!  4  library/  keys/     files that can be listened to; who is let in
 //!  3  capture/  mux/      devices; containers
-//!  2  dsp/  codec/  access/   pure transforms, pure rules
+//!  2  dsp/  codec/  access/   transforms (and the files they are decoded from), pure rules
 //!  1  audio/  tools/      words of sound; tools that know no sound
 //!  0  error               and the wire types (crate `talas-wire`)
 //! ```

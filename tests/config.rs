@@ -364,7 +364,7 @@ fn rules_reach_across_layers() {
 error: `capture.file.path` is missing
  |
  | TALAS_CAPTURE__FILE__LOOP=true
- |                           ^^^^ expected a `path`: the WAV or FLAC file to play
+ |                           ^^^^ expected a `path`: the sound file to play
 
 error: two sources of sound
  |

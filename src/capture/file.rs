@@ -2,13 +2,13 @@
 
 use talas_wire::SourceKind;
 
-use super::decode::AudioFile;
 use super::paced::{PacedSession, Program};
 use super::settings::FileSettings;
 use super::{Session, Settings, Source};
+use crate::codec::decode::AudioFile;
 use crate::error::{Error, Kind, Result};
 
-/// A WAV or FLAC file as a source.
+/// A sound file as a source.
 pub struct FileSource {
     settings: Settings,
     file: FileSettings,

@@ -8,7 +8,6 @@
 
 mod alsa;
 mod counters;
-mod decode;
 mod devices;
 mod drift;
 mod file;

@@ -48,7 +48,7 @@ pub struct AlsaSettings {
 /// `[capture.file]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSettings {
-    /// A WAV or FLAC file, played in real time.
+    /// A sound file, played in real time.
     pub path: PathBuf,
     /// Begin anew at its end; otherwise the source is absent from there on.
     pub repeat: bool,

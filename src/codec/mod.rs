@@ -4,6 +4,7 @@
 
 #[cfg(not(feature = "aac-fdk"))]
 mod aac_child;
+pub mod decode;
 pub mod encoder;
 #[cfg(feature = "aac-fdk")]
 mod fdk;

@@ -252,7 +252,7 @@ fn file_source(keys: &mut impl Keys, file: &mut FileSettings) {
         "path",
         &mut file.path,
         &SOUND_FILE,
-        "A WAV or FLAC file; relative to the directory of the configuration file.",
+        "A sound file: WAV, AIFF, FLAC, Ogg, MP4, Matroska, MP3, AAC, and with ffmpeg installed most others.\nRelative to the directory of the configuration file.",
     );
     keys.key(
         "loop",

@@ -95,11 +95,7 @@ fn file_has_path(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {
         return None;
     }
     let place = origins.of_table("capture.file")?.clone();
-    Some(Complaint::new(
-        format!("`{PATH}` is missing"),
-        place,
-        "expected a `path`: the WAV or FLAC file to play",
-    ))
+    Some(Complaint::new(format!("`{PATH}` is missing"), place, "expected a `path`: the sound file to play"))
 }
 
 fn heartbeat_before_stale(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {

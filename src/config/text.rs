@@ -316,7 +316,7 @@ fn socket_path(text: &str, _: &Path) -> Result<PathBuf, String> {
 
 fn sound_file(text: &str, base: &Path) -> Result<PathBuf, String> {
     if text.is_empty() || text.ends_with('/') {
-        return Err("expected the path of a WAV or FLAC file".to_owned());
+        return Err("expected the path of a sound file".to_owned());
     }
     Ok(base.join(text))
 }

@@ -1,6 +1,6 @@
 //! The reader against files made byte by byte, whole and broken.
 
-#[path = "../../tests/common/wav.rs"]
+#[path = "../../../tests/common/wav.rs"]
 mod wav;
 
 use wav::wav_file;
@@ -269,13 +269,18 @@ fn no_wrong_byte_panics_or_hangs() {
 fn what_cannot_be_played_is_refused_with_a_reason() {
     refuses(b"", "ends before");
     refuses(b"RI", "ends before");
-    refuses(b"OggS and so on", "neither WAV nor FLAC");
+    refuses(b"OggS and so on, and on, and on, and on, and on", "ogg");
+    refuses(b"#EXTM3U\nfile:///etc/passwd\n", "no known sound");
+    refuses(b"MAC \x96\x0f\0\0\0\0\0\0", "Monkey's Audio is decoded by ffmpeg");
     refuses(b"RIFF\x20\0\0\0AVI LIST and so on, and on, and on", "not wave");
     refuses(&wav(PCM, 16, 2, &[]), "no audio");
     refuses(&wav(PCM, 12, 2, &[0; 64]), "bits per sample");
     refuses(&wav(PCM, 16, 0, &[0; 64]), "channel");
     refuses(&flac_header(16, 2), "ends before");
-    refuses(&[flac_header(32, 1), flac_frame(0, 32, &[0; BLOCK])].concat(), "sample format");
+    refuses(
+        &[flac_header(32, 1), flac_frame(0, 32, &[0; BLOCK])].concat(),
+        "FLAC of 32 bits is decoded by ffmpeg",
+    );
     let mut silent = wav(PCM, 16, 2, &[0; 64]);
     silent[24..28].fill(0);
     refuses(&silent, "no sample rate");
