@@ -23,7 +23,7 @@ lint: ## Check format, clippy, documentation and scripts
 
 bench: ## Measure the parts, and beside nginx and Icecast the whole; ARGS="encode" picks parts by name
 	@scripts/setup.sh run
-	cargo bench --bench frames --bench analysis --bench capture --bench spread -- $(ARGS)
+	cargo bench --bench frames --bench analysis --bench capture --bench spread --bench chain -- $(ARGS)
 	cargo bench --bench codecs
 	cargo bench --quiet --bench appliance -- $(ARGS)
 	@scripts/bench-fanout.sh

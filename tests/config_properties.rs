@@ -10,6 +10,7 @@ use proptest::sample::select;
 
 use talasd::capture::settings::{self as capture, AlsaSettings, FileSettings, SourceSettings, ToneSettings};
 use talasd::config::{self, Config, Environment};
+use talasd::dsp::effect::Effect;
 use talasd::error::Result;
 use talasd::http::settings::{self as http, Cors};
 use talasd::tools::journal::Verbosity;
@@ -101,11 +102,24 @@ fn sound() -> impl Strategy<Value = capture::Settings> {
     )
 }
 
+/// Any settings within their ranges, and frequencies for the lowest sample rate.
+fn effects() -> impl Strategy<Value = Vec<Effect>> {
+    let effect = (select(Effect::kinds()), vec(0.0..1.0_f64, 8)).prop_map(|(mut effect, parts)| {
+        for ((parameter, _), part) in effect.parameters().into_iter().zip(parts) {
+            let most = if parameter.name == "frequency_hz" { 3_999.0 } else { parameter.most };
+            effect.set(parameter.name, parameter.least + (most - parameter.least) * part);
+        }
+        effect
+    });
+    vec(effect, 0..5)
+}
+
 fn whole() -> impl Strategy<Value = Config> {
     let level = select(Verbosity::ALL.map(|(_, level)| level).to_vec());
-    (doors(), sound(), level, ANY_TEXT, "[a-z_][a-z0-9_-]{0,31}").prop_map(
-        |(http, capture, level, socket, group)| {
+    (doors(), sound(), effects(), level, ANY_TEXT, "[a-z_][a-z0-9_-]{0,31}").prop_map(
+        |(http, capture, effects, level, socket, group)| {
             let mut config = Config { http, capture, ..Config::default() };
+            config.process.effects = effects;
             config.log.level = level;
             config.control.socket = format!("/run/{}x", socket.replace('/', "_")).into();
             config.control.group = group;

@@ -44,6 +44,11 @@ Keys:
   s, S        sort by the next column, by the one before
   r           sort the other way round";
 
+/// How effects are written.
+const PROCESS_HELP: &str = "\
+Effects are applied in order; what is not given has its default:
+  talasctl process set high_pass:frequency_hz=80 compressor:threshold_db=-18,ratio=3 limiter";
+
 /// Where the shells look.
 const COMPLETIONS_HELP: &str = "\
 Where the shells look for it:
@@ -132,6 +137,13 @@ pub enum Question {
         /// One line of text; "" for none; nothing shows it
         text: Option<String>,
     },
+    /// Show or change what is done to the programme, until the daemon restarts
+    #[command(after_help = PROCESS_HELP)]
+    Process {
+        /// What to do; nothing shows the effects
+        #[command(subcommand)]
+        wish: Option<ProcessWish>,
+    },
     /// Statistics of the live frames and of the daemon
     Stats,
     /// Levels of the captured channels
@@ -166,6 +178,61 @@ pub enum Question {
     /// Who is let in, and why not
     #[command(subcommand)]
     Access(AccessWish),
+}
+
+/// What to do with the effects of the programme.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum ProcessWish {
+    /// Apply these instead, without a click
+    Set {
+        /// TYPE or TYPE:NAME=NUMBER,… as in compressor:threshold_db=-18,ratio=3
+        #[arg(required = true, value_name = "EFFECT", value_parser = EffectWish::parse)]
+        effects: Vec<EffectWish>,
+    },
+    /// Apply none
+    Clear,
+    /// Let the sound pass them by, or no longer
+    Bypass {
+        /// Whether it is to
+        state: OnOff,
+    },
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+/// An effect as it is typed; the daemon knows which there are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectWish {
+    /// Its type.
+    pub kind: String,
+    /// Its parameters that are not left at their defaults.
+    pub parameters: Vec<(String, f64)>,
+}
+
+impl EffectWish {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        if kind.is_empty() {
+            return Err("an effect begins with its type, as in limiter:ceiling_dbtp=-1".to_owned());
+        }
+        let parameter = |part: &str| {
+            let (name, value) = part.split_once('=').filter(|(name, _)| !name.is_empty())?;
+            let value = value.parse::<f64>().ok().filter(|value| value.is_finite())?;
+            Some((name.to_owned(), value))
+        };
+        let parameters = rest
+            .split(',')
+            .filter(|part| !part.is_empty())
+            .map(|part| parameter(part).ok_or_else(|| format!("{part:?} is no parameter: NAME=NUMBER")));
+        Ok(Self { kind: kind.to_owned(), parameters: parameters.collect::<Result<_, _>>()? })
+    }
 }
 
 /// What to do with a connection.
@@ -353,6 +420,17 @@ mod tests {
         assert_eq!(QualityWish::parse("1.0"), Ok(QualityWish::Scale(1.0)));
         for wrong in ["0.09", "1.01", "-0.5", "", "50%", "0,5"] {
             assert!(QualityWish::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_effect_is_a_type_and_its_numbers() {
+        let wish = EffectWish::parse("compressor:threshold_db=-18,ratio=3").expect("right");
+        assert_eq!(wish.kind, "compressor");
+        assert_eq!(wish.parameters, [("threshold_db".to_owned(), -18.0), ("ratio".to_owned(), 3.0)]);
+        assert_eq!(EffectWish::parse("limiter").expect("right").parameters, []);
+        for wrong in ["", ":ratio=3", "gain:3", "gain:gain_db=loud", "gain:=3", "gain:gain_db=nan"] {
+            assert!(EffectWish::parse(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 use talas_wire::method;
 
-use crate::args::{AccessWish, KeyWish, QualityWish, Question, RoleWish, TokenEnd, TokenWish, ToneWish};
+use crate::args::{
+    AccessWish, EffectWish, KeyWish, OnOff, ProcessWish, QualityWish, Question, RoleWish, TokenEnd,
+    TokenWish, ToneWish,
+};
 
 /// Connections asked for at once. The daemon allows 200; fewer keep each reply short.
 const CONNECTIONS_PAGE: u32 = 100;
@@ -53,6 +56,7 @@ pub fn call(question: &Question) -> Call {
         }
         Question::Title { text: None } => Call::new(method::TITLE_GET),
         Question::Title { text: Some(text) } => Call::new(method::TITLE_SET).with("title", text.as_str()),
+        Question::Process { wish } => process(wish.as_ref()),
         Question::Stats => Call::new(method::STATS),
         Question::Meters { .. } => Call::new(method::METERS),
         Question::Devices => Call::new(method::DEVICES),
@@ -119,6 +123,25 @@ pub fn kick(id: &str) -> Call {
     Call::new(method::CONNECTIONS_KICK).with("id", id)
 }
 
+fn process(wish: Option<&ProcessWish>) -> Call {
+    match wish {
+        None => Call::new(method::PROCESS_GET),
+        Some(ProcessWish::Set { effects }) => {
+            Call::new(method::PROCESS_SET).with("effects", effects.iter().map(effect).collect::<Vec<_>>())
+        }
+        Some(ProcessWish::Clear) => Call::new(method::PROCESS_SET).with("effects", json!([])),
+        Some(ProcessWish::Bypass { state }) => {
+            Call::new(method::PROCESS_BYPASS).with("on", *state == OnOff::On)
+        }
+    }
+}
+
+fn effect(wish: &EffectWish) -> Value {
+    let parameters = wish.parameters.iter().map(|(name, value)| (name.clone(), json!(value)));
+    let kind = ("type".to_owned(), json!(wish.kind));
+    Value::Object(std::iter::once(kind).chain(parameters).collect())
+}
+
 fn tone(wish: &ToneWish) -> Call {
     match wish {
         ToneWish::Level { dbfs } => Call::new(method::TONE_SET).with("level_dbfs", *dbfs),
@@ -154,6 +177,14 @@ mod tests {
             ("talasctl quality", "quality.get", "{}"),
             ("talasctl quality low", "quality.set", r#"{"profile":"low"}"#),
             ("talasctl quality 0.5", "quality.set", r#"{"scale":0.5}"#),
+            ("talasctl process", "process.get", "{}"),
+            (
+                "talasctl process set gain:gain_db=-3 limiter",
+                "process.set",
+                r#"{"effects":[{"gain_db":-3.0,"type":"gain"},{"type":"limiter"}]}"#,
+            ),
+            ("talasctl process clear", "process.set", r#"{"effects":[]}"#),
+            ("talasctl process bypass on", "process.bypass", r#"{"on":true}"#),
             ("talasctl log debug", "log.set", r#"{"level":"debug"}"#),
             ("talasctl tone level -30.5", "tone.set", r#"{"level_dbfs":-30.5}"#),
             ("talasctl tone frequency 440", "tone.set", r#"{"frequency_hz":440.0}"#),

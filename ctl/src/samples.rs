@@ -1,8 +1,8 @@
 //! Objects of the wire for the tests: a healthy appliance, and who listens to it.
 
 use talas_wire::{
-    Capture, ConnectionInfo, Disk, Gaps, Listeners, Quality, Realtime, Signal, Source, SourceKind, State,
-    Status,
+    Capture, ConnectionInfo, Disk, Gaps, Listeners, Process, Quality, Realtime, Signal, Source, SourceKind,
+    State, Status,
 };
 
 /// A status without anything to complain of, an hour after the start at the epoch.
@@ -48,6 +48,7 @@ pub fn status() -> Status {
         listeners: Listeners::default(),
         title: String::new(),
         quality: Quality { profile: "high".to_owned(), scale: 1.0 },
+        process: Process::default(),
         disk: Disk {
             state_dir: "/var/lib/talas".to_owned(),
             writable: true,

@@ -1,122 +1,120 @@
-//! How effects are written: a list of tables, each with its `type` and what differs from its defaults.
+//! How effects are written: `{ type = "compressor", threshold_db = -20.0 }`, in a list. What is left out
+//! has the effect's own default. What each effect takes is in `dsp::effect`.
 
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeValue};
 
 use crate::dsp::chain::MOST_EFFECTS;
-use crate::dsp::effect::Effect;
+use crate::dsp::effect::{Effect, Parameter};
 
-use super::form::{Form, Read, Wrong};
+use super::form::{Form, List, Read, Wrong, is_number, number};
 use super::suggest::{nearest, sentence};
 
-/// Effects in order.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Effects;
+/// A chain of effects.
+pub(super) const EFFECTS: Effects =
+    Effects(List { each: OneEffect, of: "effects { type = \"…\", … }", needs_one: false });
 
-/// What is right, as it stands after "expected".
-const EXPECTS: &str = "a list of effects, such as { type = \"compressor\", threshold_db = -20.0 }";
+/// What says which effect it is.
+const TYPE: &str = "type";
+
+/// A list of effects, not longer than a chain may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Effects(List<OneEffect>);
 
 impl Form<Vec<Effect>> for Effects {
     fn expects(&self) -> String {
-        EXPECTS.to_owned()
+        Form::<Vec<Effect>>::expects(&self.0)
     }
 
-    fn read(&self, value: &Spanned<DeValue<'_>>, _: &Path) -> Read<Vec<Effect>> {
-        let Some(array) = value.get_ref().as_array() else {
-            return Err(Wrong::kind(value, EXPECTS));
-        };
-        if array.len() > MOST_EFFECTS {
+    fn read(&self, value: &Spanned<DeValue<'_>>, base: &Path) -> Read<Vec<Effect>> {
+        let effects: Vec<Effect> = self.0.read(value, base)?;
+        if effects.len() > MOST_EFFECTS {
             return Err(Wrong::value(value, format!("expected {MOST_EFFECTS} effects or fewer")));
         }
-        let mut effects = Vec::new();
-        let mut wrongs = Vec::new();
-        for entry in array.iter() {
-            match effect(entry) {
-                Ok(effect) => effects.push(effect),
-                Err(wrong) => wrongs.extend(wrong),
-            }
-        }
-        if wrongs.is_empty() { Ok(effects) } else { Err(wrongs) }
+        Ok(effects)
     }
 
     fn write(&self, value: &Vec<Effect>) -> String {
-        if value.is_empty() {
-            return "[]".to_owned();
-        }
-        let lines: Vec<String> = value.iter().map(|effect| format!("    {},\n", written(effect))).collect();
-        format!("[\n{}]", lines.concat())
+        self.0.write(value)
+    }
+
+    fn is_list(&self) -> bool {
+        true
     }
 }
 
-fn written(effect: &Effect) -> String {
-    let mut text = format!("{{ type = \"{}\"", effect.kind());
-    for (parameter, value) in effect.parameters() {
-        if value.to_bits() != parameter.default.to_bits() {
-            text.push_str(&format!(", {} = {}", parameter.name, toml::Value::Float(value)));
-        }
+/// One effect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OneEffect;
+
+impl Form<Effect> for OneEffect {
+    fn expects(&self) -> String {
+        "an effect { type = \"…\", … }".to_owned()
     }
-    text + " }"
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, _: &Path) -> Read<Effect> {
+        let Some(table) = value.get_ref().as_table() else {
+            return Err(Wrong::kind(value, self.expects()));
+        };
+        let mut kind = None;
+        let mut others = Vec::new();
+        for (name, value) in table.iter() {
+            if name.get_ref() == TYPE {
+                kind = Some(value);
+            } else {
+                others.push((name, value));
+            }
+        }
+        let Some(kind) = kind else {
+            return Err(Wrong::value(value, format!("expected a `{TYPE}`: one of {}", kinds())));
+        };
+        let mut effect = of_kind(kind)?;
+        let wrongs = others.iter().filter_map(|(name, value)| set(&mut effect, name, value).err());
+        let wrongs: Vec<Wrong> = wrongs.flatten().collect();
+        if wrongs.is_empty() { Ok(effect) } else { Err(wrongs) }
+    }
+
+    fn write(&self, value: &Effect) -> String {
+        let parameters = value
+            .parameters()
+            .into_iter()
+            .map(|(parameter, value)| format!(", {} = {}", parameter.name, toml::Value::Float(value)));
+        format!("{{ {TYPE} = \"{}\"{} }}", value.kind(), parameters.collect::<String>())
+    }
 }
 
-fn effect(entry: &Spanned<DeValue<'_>>) -> Read<Effect> {
-    let Some(table) = entry.get_ref().as_table() else {
-        return Err(Wrong::kind(entry, "a table, such as { type = \"limiter\" }"));
-    };
-    let mut effect = kind(entry, table)?;
-    let mut wrongs = Vec::new();
-    for (name, value) in table.iter().filter(|(name, _)| name.get_ref() != "type") {
-        if let Err(wrong) = parameter(&mut effect, name.get_ref(), &name.span(), value) {
-            wrongs.extend(wrong);
-        }
-    }
-    if wrongs.is_empty() { Ok(effect) } else { Err(wrongs) }
+fn kinds() -> String {
+    let kinds = Effect::kinds();
+    let kinds: Vec<&str> = kinds.iter().map(Effect::kind).collect();
+    sentence(&kinds)
 }
 
-fn kind(entry: &Spanned<DeValue<'_>>, table: &DeTable<'_>) -> Read<Effect> {
-    let kinds: Vec<&str> = Effect::kinds().iter().map(Effect::kind).collect();
-    let Some(value) = table.get("type") else {
-        let label = format!("expected a `type`: one of {}", sentence(&kinds));
-        return Err(Wrong::value(entry, label));
-    };
+fn of_kind(value: &Spanned<DeValue<'_>>) -> Read<Effect> {
     let Some(word) = value.get_ref().as_str() else {
-        return Err(Wrong::kind(value, "the name of an effect"));
+        return Err(Wrong::kind(value, format!("one of {}", kinds())));
     };
-    Effect::of_kind(word).ok_or_else(|| {
-        let label = match nearest(word, &kinds) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => format!("expected one of {}", sentence(&kinds)),
-        };
-        Wrong::value(value, label)
-    })
+    Effect::of_kind(word).ok_or_else(|| Wrong::value(value, format!("expected one of {}", kinds())))
 }
 
-fn parameter(
-    effect: &mut Effect,
-    name: &str,
-    span: &std::ops::Range<usize>,
-    value: &Spanned<DeValue<'_>>,
-) -> Read<()> {
-    let parameters = effect.parameters();
-    let Some((parameter, _)) = parameters.iter().find(|(parameter, _)| parameter.name == name) else {
-        let names: Vec<&str> = parameters.iter().map(|(parameter, _)| parameter.name).collect();
-        let label = match nearest(name, &names) {
+fn set(effect: &mut Effect, name: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Read<()> {
+    let parameters: Vec<&Parameter> =
+        effect.parameters().into_iter().map(|(parameter, _)| parameter).collect();
+    let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name.get_ref()) else {
+        let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();
+        let label = match nearest(name.get_ref(), &names) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("a {} has {}", effect.kind(), sentence(&names)),
+            None => format!("{} has {}", effect.kind(), sentence(&names)),
         };
-        return Err(vec![Wrong { span: span.clone(), is_type: false, label, help: None }]);
+        return Err(vec![Wrong { span: name.span(), is_type: false, label, help: None }]);
     };
-    let number = match value.get_ref() {
-        DeValue::Integer(integer) => {
-            i32::from_str_radix(integer.as_str(), integer.radix()).ok().map(f64::from)
-        }
-        DeValue::Float(float) => float.as_str().parse().ok(),
-        _ => return Err(Wrong::kind(value, parameter.expects())),
-    };
-    let number = number.filter(|number| parameter.allows(*number));
+    if !is_number(value.get_ref()) {
+        return Err(Wrong::kind(value, parameter.expects()));
+    }
+    let number = number(value.get_ref()).filter(|number| parameter.allows(*number));
     let number = number.ok_or_else(|| Wrong::value(value, format!("expected {}", parameter.expects())))?;
-    effect.set(name, number);
+    effect.set(parameter.name, number);
     Ok(())
 }
 
@@ -125,39 +123,44 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Read<Vec<Effect>> {
-        Effects.read(&DeValue::parse(text).expect("TOML"), Path::new("/"))
+        EFFECTS.read(&DeValue::parse(text).expect("TOML"), Path::new("/"))
     }
 
     #[test]
     fn what_is_written_reads_back() {
-        let all = Effect::kinds();
-        assert_eq!(read(&Effects.write(&all)), Ok(all));
-        for profile in crate::station::live::built_in().values() {
-            assert_eq!(read(&Effects.write(&profile.effects)).as_ref(), Ok(&profile.effects));
-        }
+        let effects = Effect::kinds();
+        assert_eq!(read(&EFFECTS.write(&effects)), Ok(effects));
         assert_eq!(read("[]"), Ok(Vec::new()));
+        let some = read("[{ type = 'compressor', ratio = 2 }]").expect("whole numbers are numbers");
+        assert_eq!(
+            EFFECTS.write(&some),
+            "[{ type = \"compressor\", threshold_db = -20.0, ratio = 2.0, knee_db = 6.0, attack_ms = 5.0, \
+             release_ms = 100.0, makeup_db = 0.0 }]"
+        );
     }
 
     #[test]
-    fn each_thing_that_is_wrong_is_told_where_it_stands() {
-        for (text, place, word) in [
-            ("7", "7", "list"),
-            ("[7]", "7", "table"),
-            ("[{}]", "{}", "`type`"),
-            ("[{ type = 7 }]", "7", "name"),
-            ("[{ type = \"compresor\" }]", "\"compresor\"", "compressor"),
-            ("[{ type = \"flanger\" }]", "\"flanger\"", "reverb"),
-            ("[{ type = \"gain\", gain = 1 }]", "gain", "gain_db"),
-            ("[{ type = \"gain\", gain_db = 1000 }]", "1000", "-80"),
-            ("[{ type = \"gain\", gain_db = nan }]", "nan", "-80"),
-            ("[{ type = \"gain\", gain_db = \"1\" }]", "\"1\"", "number"),
-        ] {
-            let wrongs = read(text).expect_err(text);
-            assert_eq!(wrongs.len(), 1, "{text}");
-            let shown = &text[wrongs[0].span.clone()];
-            assert!(shown == place && wrongs[0].label.contains(word), "{text}: {shown}: {}", wrongs[0].label);
-        }
-        let two = "[{ type = \"gain\", gain_db = 1000 }, { type = \"gate\" }]";
-        assert_eq!(read(two).expect_err("two").len(), 2);
+    fn everything_that_is_wrong_is_told_in_its_place() {
+        let text = "[{ type = 'compressor', ratoi = 2, knee_db = 99 }, { gain_db = 1 }, 5, \
+                    { type = 'limiter', loud = 1, release_ms = 'x' }, { type = 'echo' }]";
+        let wrongs = read(text).expect_err("all wrong");
+        let told: Vec<(&str, &str)> =
+            wrongs.iter().map(|wrong| (&text[wrong.span.clone()], wrong.label.as_str())).collect();
+        let types = "gain, high_pass, low_pass, notch, peaking, low_shelf, high_shelf, compressor, limiter, \
+                     loudness and reverb";
+        assert_eq!(
+            told,
+            [
+                ("99", "expected a number from 0 to 24"),
+                ("ratoi", "did you mean `ratio`?"),
+                ("{ gain_db = 1 }", format!("expected a `type`: one of {types}").as_str()),
+                ("5", "expected an effect { type = \"…\", … }, found a whole number"),
+                ("loud", "limiter has ceiling_dbtp, lookahead_ms and release_ms"),
+                ("'x'", "expected a number from 5 to 5000, found a string"),
+                ("'echo'", format!("expected one of {types}").as_str()),
+            ]
+        );
+        let many = format!("[{}]", "{ type = 'gain' },".repeat(65));
+        assert_eq!(read(&many).expect_err("too many")[0].label, "expected 64 effects or fewer");
     }
 }

@@ -190,21 +190,34 @@ pub(super) struct Real {
     pub(super) judge: fn(f64) -> bool,
 }
 
+/// Whether a value is a number, with or without a fraction.
+pub(super) fn is_number(value: &DeValue<'_>) -> bool {
+    matches!(value, DeValue::Integer(_) | DeValue::Float(_))
+}
+
+/// A number, with or without a fraction; `None` for a NaN, a whole number beyond 32 bits, or none at all.
+pub(super) fn number(value: &DeValue<'_>) -> Option<f64> {
+    let number = match value {
+        DeValue::Integer(integer) => {
+            i32::from_str_radix(integer.as_str(), integer.radix()).map(f64::from).ok()
+        }
+        DeValue::Float(float) => float.as_str().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| !number.is_nan())
+}
+
 impl Form<f64> for Real {
     fn expects(&self) -> String {
         self.expects.to_owned()
     }
 
     fn read(&self, value: &Spanned<DeValue<'_>>, base: &Path) -> Read<f64> {
-        let number = match value.get_ref() {
-            DeValue::Integer(integer) => {
-                i32::from_str_radix(integer.as_str(), integer.radix()).map(f64::from).ok()
-            }
-            DeValue::Float(float) => float.as_str().parse().ok(),
-            _ => return Err(unquote(self, value, Wrong::kind(value, self.expects), base)),
-        };
-        number
-            .filter(|number| !number.is_nan() && (self.judge)(*number))
+        if !is_number(value.get_ref()) {
+            return Err(unquote(self, value, Wrong::kind(value, self.expects), base));
+        }
+        number(value.get_ref())
+            .filter(|number| (self.judge)(*number))
             .ok_or_else(|| Wrong::value(value, expected(self.expects)))
     }
 

@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use crate::access::{self, Mode};
 use crate::capture::settings::{self as capture, AlsaSettings, FileSettings, SourceSettings, ToneSettings};
 use crate::tools::journal::{self, Verbosity};
-use crate::{control, http, library};
+use crate::{control, http, library, station};
 
+use super::effects::EFFECTS;
 use super::form::{Form, List, Real, Seconds, Switch, Whole, Word, whole};
 use super::roles::RoleTable;
 use super::text::{
@@ -31,7 +32,7 @@ pub(super) trait Keys {
 
 /// Tables and keys that are promised and not built yet: a file written for a later version should
 /// hear that, not "unknown".
-pub(super) const NOT_BUILT: [&str; 19] = [
+pub(super) const NOT_BUILT: [&str; 16] = [
     "alerts",
     "analytics",
     "archive",
@@ -45,7 +46,6 @@ pub(super) const NOT_BUILT: [&str; 19] = [
     "http.tls",
     "library.max_file_size",
     "library.upload_dir",
-    "process",
     "soundcloud",
     "store",
     "transcode",
@@ -57,6 +57,7 @@ pub(super) fn describe(keys: &mut impl Keys, config: &mut Config) {
     control(keys, &mut config.control);
     log(keys, &mut config.log);
     capture(keys, &mut config.capture);
+    process(keys, &mut config.process);
     super::analysis::describe(keys, &mut config.analysis);
     live::describe(keys, &mut config.live);
     library(keys, &mut config.library);
@@ -272,6 +273,19 @@ fn tone_source(keys: &mut impl Keys, tone: &mut ToneSettings) {
         Real { expects: "a level in dBFS of at most 0, or -inf", judge: |level| level <= 0.0 };
     keys.key("frequency_hz", &mut tone.frequency_hz, &FREQUENCY, "Frequency of the sine.");
     keys.key("level_dbfs", &mut tone.level_dbfs, &LEVEL, "Its peak; -inf is digital silence.");
+}
+
+fn process(keys: &mut impl Keys, process: &mut station::processing::Settings) {
+    keys.table("process", true, "What is done to the programme before anybody hears it.");
+    keys.key(
+        "effects",
+        &mut process.effects,
+        &EFFECTS,
+        "Effects in the order in which they are applied, as in\n\
+         [{ type = \"high_pass\", frequency_hz = 80 }, { type = \"compressor\" }, { type = \"limiter\" }].\n\
+         The types are gain, high_pass, low_pass, notch, peaking, low_shelf, high_shelf, compressor,\n\
+         limiter, loudness and reverb; docs/effects.md has their parameters.",
+    );
 }
 
 fn library(keys: &mut impl Keys, library: &mut library::Settings) {

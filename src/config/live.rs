@@ -4,7 +4,7 @@
 use crate::codec::{AacProfile, Codec, OpusApplication};
 use crate::station::live::{Profile, Settings};
 
-use super::effects::Effects;
+use super::effects::EFFECTS;
 use super::form::{Millis, Seconds, Switch, Whole, Word, whole};
 use super::keys::Keys;
 use super::text::STATION_NAME;
@@ -101,7 +101,7 @@ fn profile(keys: &mut impl Keys, name: &str, profile: &mut Profile) {
     keys.key(
         "effects",
         &mut profile.effects,
-        &Effects,
+        &EFFECTS,
         "Effects, in order, after those of the programme. What an effect leaves out has its default.",
     );
 }

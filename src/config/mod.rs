@@ -53,6 +53,8 @@ pub struct Config {
     pub log: journal::Settings,
     /// `[capture]`
     pub capture: capture::settings::Settings,
+    /// `[process]`
+    pub process: station::processing::Settings,
     /// `[analysis]`
     pub analysis: dsp::analysis::Settings,
     /// `[live]` and `[profile.NAME]`

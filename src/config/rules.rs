@@ -34,6 +34,7 @@ pub(super) fn judge(config: &Config, origins: &Origins<'_>, complaints: &mut Vec
     complaints.extend(listen_is_once(config, origins));
     complaints.extend(metrics_are_guarded(config, origins));
     complaints.extend(profiles_can_be(config, origins));
+    complaints.extend(effects_fit_the_rate(config, origins));
 }
 
 /// A complaint about two keys: the first one that is set is to blame, the other one is shown too.
@@ -113,9 +114,30 @@ fn heartbeat_before_stale(config: &Config, origins: &Origins<'_>) -> Option<Comp
     )
 }
 
+/// A band of the equaliser needs a frequency that sound of this rate can have.
+fn effects_fit_the_rate(config: &Config, origins: &Origins<'_>) -> Vec<Complaint> {
+    const EFFECTS: &str = "process.effects";
+    const RATE: &str = "capture.sample_rate";
+    let rate = config.capture.sample_rate;
+    let is_unsure = origins.is_broken(RATE) || (origins.of(RATE).is_none() && !origins.is_whole());
+    let places = entry_places(origins, EFFECTS).filter(|_| !is_unsure).unwrap_or_default();
+    let effects = config.process.effects.iter().zip(places);
+    let complaints = effects.flat_map(|(effect, place)| {
+        effect.check(rate).into_iter().map(move |sentence| {
+            Complaint::new("an effect is not for this sample rate", place.clone(), sentence)
+        })
+    });
+    complaints.collect()
+}
+
 /// Where the entries of `http.listen` stand.
 fn listen_places(origins: &Origins<'_>) -> Option<Vec<Place>> {
-    let entry: &Entry<'_> = origins.of(LISTEN).filter(|_| !origins.is_broken(LISTEN))?;
+    entry_places(origins, LISTEN)
+}
+
+/// Where the entries of a list stand.
+fn entry_places(origins: &Origins<'_>, key: &str) -> Option<Vec<Place>> {
+    let entry: &Entry<'_> = origins.of(key).filter(|_| !origins.is_broken(key))?;
     let value = entry.readings(true).into_iter().next()?;
     let spans: Vec<Range<usize>> = value.get_ref().as_array()?.iter().map(toml::Spanned::span).collect();
     Some(spans.into_iter().map(|span| entry.place(span)).collect())

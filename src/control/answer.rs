@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::methods::{Call, Method};
 use super::{Order, Shared, access};
 use crate::capture;
+use crate::dsp::effect::Effect;
 use crate::error::{Error, Kind, Result};
 use crate::station::{self, PAGE, Scale, Station};
 use crate::tools::journal::{self, Verbosity};
@@ -52,6 +53,9 @@ pub async fn answer(shared: &Shared, params: &Params<'_>, level: Level) -> Resul
         Call::SetQuality => set_quality(station, params).await,
         Call::GetTitle => params.none().and_then(|()| title(station)),
         Call::SetTitle => set_title(station, params),
+        Call::GetProcess => params.none().and_then(|()| json(&station.processing().snapshot())),
+        Call::SetProcess => set_process(station, params),
+        Call::Bypass => bypass(station, params),
         // Who listens comes in pages, by a method of its own.
         Call::Stats => params.none().and_then(|()| json(&station.stats(0))),
         Call::Connections => connections(station, params, level),
@@ -165,6 +169,30 @@ fn set_title(station: &Station, params: &Params<'_>) -> Result<Value> {
 
 fn title(station: &Station) -> Result<Value> {
     Ok(json!({ "title": station.live().title() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProcessWish {
+    effects: Vec<Effect>,
+}
+
+fn set_process(station: &Station, params: &Params<'_>) -> Result<Value> {
+    let ProcessWish { effects } = params.read()?;
+    station.processing().set_effects(effects)?;
+    json(&station.processing().snapshot())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BypassWish {
+    on: bool,
+}
+
+fn bypass(station: &Station, params: &Params<'_>) -> Result<Value> {
+    let BypassWish { on } = params.read()?;
+    station.processing().set_bypass(on);
+    json(&station.processing().snapshot())
 }
 
 #[derive(Deserialize)]

@@ -18,6 +18,9 @@ pub enum Call {
     SetQuality,
     GetTitle,
     SetTitle,
+    GetProcess,
+    SetProcess,
+    Bypass,
     Stats,
     Connections,
     Kick,
@@ -63,7 +66,7 @@ const fn row(name: &'static str, call: Call, params: &'static str) -> Method {
 const NOTHING: &str = "no parameters";
 
 /// All of them.
-pub const METHODS: [Method; 26] = [
+pub const METHODS: [Method; 29] = [
     row(method::STATUS, Status, NOTHING),
     row(method::VERSION, Version, NOTHING),
     row(method::CAPTURE_PAUSE, Pause, NOTHING),
@@ -72,6 +75,13 @@ pub const METHODS: [Method; 26] = [
     row(method::QUALITY_SET, SetQuality, r#"either {"scale": 0.1 to 1} or {"profile": a name}"#),
     row(method::TITLE_GET, GetTitle, NOTHING),
     row(method::TITLE_SET, SetTitle, r#"{"title": one line, empty for none}"#),
+    row(method::PROCESS_GET, GetProcess, NOTHING),
+    row(
+        method::PROCESS_SET,
+        SetProcess,
+        r#"{"effects": a list of {"type": a type of effect, and its parameters, each optional}}"#,
+    ),
+    row(method::PROCESS_BYPASS, Bypass, r#"{"on": true or false}"#),
     row(method::STATS, Stats, NOTHING),
     row(method::CONNECTIONS, Connections, r#"{"after": a connection id, "limit": 1 to 200}, both optional"#),
     row(method::CONNECTIONS_KICK, Kick, r#"{"id": a connection id}"#),
@@ -146,8 +156,17 @@ mod tests {
     fn readers_only_look() {
         let is_open = |row: &&Method| row.rule().map(access::least_level) == Some(Level::Read);
         let open: Vec<_> = METHODS.iter().filter(is_open).map(|row| row.name).collect();
-        let looks =
-            ["status", "version", "quality.get", "title.get", "stats", "connections", "meters", "devices"];
+        let looks = [
+            "status",
+            "version",
+            "quality.get",
+            "title.get",
+            "process.get",
+            "stats",
+            "connections",
+            "meters",
+            "devices",
+        ];
         assert_eq!(open, looks);
     }
 }

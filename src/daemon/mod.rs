@@ -114,8 +114,13 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let inherited = sockets::Inherited::take()?;
     let listeners = sockets::http(inherited.http, &config.http.listen)?;
     let metrics_listener = config.http.metrics_listen.map(listen::bind_tcp).transpose()?;
-    let (station, parts) =
-        Station::build(&config.capture, config.live.clone(), &paths::state_dir(), warnings.clone())?;
+    let (station, parts) = Station::build(
+        &config.capture,
+        config.live.clone(),
+        &config.process,
+        &paths::state_dir(),
+        warnings.clone(),
+    )?;
     station.apply_analysis(config.analysis.clone());
     let library = Arc::new(Library::new(config.library.clone()));
     let gate = Arc::new(gate(config, &listeners, metrics_listener.as_ref())?);

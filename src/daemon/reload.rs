@@ -16,7 +16,7 @@ use crate::station::Station;
 use crate::tools::journal;
 
 /// Keys whose new value comes into force at once; every other one needs a restart.
-const LIVE: [&str; 16] = [
+const LIVE: [&str; 17] = [
     "access.anonymous",
     "access.roles",
     "access.jwt.key_file",
@@ -33,6 +33,7 @@ const LIVE: [&str; 16] = [
     "http.max_streams",
     "library.dirs",
     "log.level",
+    "process.effects",
 ];
 
 /// Tables all of whose keys are like that.
@@ -99,8 +100,16 @@ impl Reloader {
             list.push(difference.key);
         }
         let new = loaded.config;
-        // First what can fail: a key file may be missing.
+        // First what may be refused: a sample rate that comes with a restart may be another than now, and a
+        // key file may be missing.
+        let other_effects = (new.process != self.current.process).then_some(&new.process.effects);
+        if let Some(effects) = other_effects {
+            self.parts.station.processing().check(effects)?;
+        }
         self.parts.gate.apply(&new.access)?;
+        if let Some(effects) = other_effects {
+            self.parts.station.processing().set_effects(effects.clone())?;
+        }
         // What an operator set by hand stays until the file says something else.
         if new.log != self.current.log {
             journal::set_level(new.log.level);
@@ -116,6 +125,7 @@ impl Reloader {
         let access::Settings { mode, jwt: access::Jwt { jwks_url, .. }, .. } = &self.current.access;
         let jwt = access::Jwt { jwks_url: jwks_url.clone(), ..new.access.jwt };
         self.current.access = access::Settings { mode: *mode, jwt, ..new.access };
+        self.current.process = new.process;
         let http::Settings { listen, metrics_listen, cors, .. } = &self.current.http;
         let cors = http::settings::Cors { origins: new.http.cors.origins.clone(), ..cors.clone() };
         self.current.http =

@@ -37,6 +37,8 @@ pub struct Chain {
     crossing: Option<Crossing>,
     /// Where to go after that.
     then: Option<Line>,
+    /// What is done with, until somebody has the time to free it.
+    spent: Option<Crossing>,
     /// Frames that went in and are yet to come out.
     held: usize,
     /// Room for a copy of what comes in, while two lines need it.
@@ -52,7 +54,7 @@ impl Chain {
     pub fn new(effects: &[Effect], sample_rate: u32, channels: u16) -> Self {
         let line = Line::new(effects, sample_rate, usize::from(channels.max(1)));
         let copy = Vec::with_capacity(COPY_FRAMES * line.channels());
-        Self { sample_rate, line, crossing: None, then: None, held: 0, copy }
+        Self { sample_rate, line, crossing: None, then: None, spent: None, held: 0, copy }
     }
 
     /// The effects, or those that are gone over to.
@@ -87,8 +89,8 @@ impl Chain {
     }
 
     /// Takes interleaved samples, whole frames, and leaves in their place those that are complete: as many,
-    /// or fewer at the beginning, or while effects change. Nothing is allocated, save where more than
-    /// 4096 frames are given while effects change.
+    /// or fewer at the beginning, or while effects change. Nothing is allocated or freed, save where more
+    /// than 4096 frames are given while effects change, or where they change again meanwhile.
     pub fn process(&mut self, samples: &mut Vec<f32>) {
         let given = samples.len() / self.line.channels();
         if let Some(crossing) = &mut self.crossing {
@@ -127,6 +129,7 @@ impl Chain {
     pub fn change(&mut self, next: Self) {
         debug_assert_eq!(next.channels(), self.channels());
         let next = next.line;
+        self.spent = None;
         if let Some(crossing) = &mut self.crossing {
             if crossing.to().glides_to(next.effects()) {
                 crossing.glide(next.effects());
@@ -153,8 +156,9 @@ impl Chain {
     }
 
     fn end_crossing(&mut self) {
-        if let Some(crossing) = self.crossing.take_if(|crossing| crossing.is_over()) {
-            self.line = crossing.into_line();
+        if let Some(mut crossing) = self.crossing.take_if(|crossing| crossing.is_over()) {
+            crossing.swap(&mut self.line);
+            self.spent = Some(crossing);
             self.crossing =
                 self.then.take().map(|next| Crossing::new(&self.line, next, self.sample_rate, self.held));
         }

@@ -161,7 +161,7 @@ settings! {
         /// Ceiling of the true peak, in dB of full scale.
         ceiling_dbtp: -40.0, 0.0, -1.0;
         /// How far it looks ahead, in ms.
-        lookahead_ms: 1.0, 20.0, 5.0;
+        lookahead_ms: 2.0, 20.0, 5.0;
         /// Time to 63 % of the way back, in ms.
         release_ms: 5.0, 5_000.0, 50.0;
     }

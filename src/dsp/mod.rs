@@ -5,6 +5,7 @@ pub mod chain;
 pub mod conform;
 pub mod convert;
 pub mod decimate;
+pub mod dither;
 pub mod effect;
 mod effects;
 mod kaiser;

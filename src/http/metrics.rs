@@ -24,7 +24,7 @@ use super::routes::Routes;
 use super::sound_metrics;
 use crate::audio;
 use crate::station::{LiveStreams, Measures, Station, Streams};
-use talas_wire::{Capture, Realtime};
+use talas_wire::{Capture, EffectState, Process, Realtime};
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -96,6 +96,7 @@ impl Collector for Rendered {
         programme(&mut families, &measures)?;
         capture(&mut families, &measures.status.capture)?;
         gaps(&mut families, &measures)?;
+        effects(&mut families, &measures.status.process)?;
         sound_metrics::sound(&mut families, &measures)?;
         renditions(&mut families, &measures)?;
         streams(&mut families, &measures.streams)?;
@@ -208,6 +209,32 @@ fn gaps(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
     let filler = measures.gaps.iter().map(|gap| (gap.reason.as_str(), gap.filler));
     let help = "Frames of silence put in the place of missing sound";
     to.counters("talas_capture_filler_frames_total", help, "reason", filler)
+}
+
+/// An effect is told apart by its place and type, such as `2 limiter`: there are 64 at most.
+fn effects(to: &mut Families<'_>, process: &Process) -> fmt::Result {
+    to.gauge(
+        "talas_effects_latency_seconds",
+        "Delay by the effects of the programme",
+        process.latency_ms / 1e3,
+    )?;
+    to.gauge("talas_effects_bypassed", "1 while sound passes the effects by", u64::from(process.bypass))?;
+    let labels: Vec<String> = process
+        .effects
+        .iter()
+        .enumerate()
+        .map(|(at, effect)| format!("{} {}", at + 1, effect.kind))
+        .collect();
+    let reading = |read: fn(&EffectState) -> Option<f64>| {
+        labels
+            .iter()
+            .zip(&process.effects)
+            .filter_map(move |(label, effect)| Some((label.as_str(), read(effect)?)))
+    };
+    let help = "By how much an effect lowers the sound now, in dB";
+    to.gauges("talas_effect_reduction_db", help, "effect", reading(|effect| effect.reduction_db))?;
+    let help = "By how much an effect raises the sound now, in dB";
+    to.gauges("talas_effect_correction_db", help, "effect", reading(|effect| effect.correction_db))
 }
 
 fn renditions(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {

@@ -384,7 +384,14 @@ pub(super) mod tests {
         let state = tempfile::tempdir().expect("temporary folder");
         let source = SourceSettings::Tone(ToneSettings::default());
         let capture = capture::Settings { source, realtime_priority: 0, ..capture::Settings::default() };
-        let (station, _) = Station::build(&capture, crate::station::live::Settings::default(), state.path(), Vec::new()).expect("built");
+        let (station, _) = Station::build(
+            &capture,
+            crate::station::live::Settings::default(),
+            &Default::default(),
+            state.path(),
+            Vec::new(),
+        )
+        .expect("built");
         let site = Site {
             lanes: Lanes::new(station.clone()),
             station,

@@ -16,6 +16,8 @@ mod measures;
 mod memory;
 mod performance;
 mod process;
+pub mod processing;
+mod processor;
 mod programme;
 mod pump;
 mod quality;
@@ -59,6 +61,7 @@ use keeper::Keeper;
 use listeners::Listeners;
 use live::Live;
 use memory::Memory;
+use processing::Processing;
 use programme::Shape;
 use pump::Pump;
 use rates::Rates;
@@ -113,6 +116,7 @@ impl Station {
     pub fn build(
         settings: &capture::Settings,
         live: live::Settings,
+        effects: &processing::Settings,
         state_dir: &Path,
         config_warnings: Vec<String>,
     ) -> Result<(Arc<Self>, Parts)> {
@@ -125,7 +129,8 @@ impl Station {
         let memory = Memory::new(state_dir);
         let remembered = memory.read();
         let live = Arc::new(Live::new(live, remembered.profile.as_deref()));
-        let shared = Arc::new(share(settings, source.as_ref(), tone, &remembered));
+        let processing = Processing::new(effects, settings.sample_rate, settings.channels);
+        let shared = Arc::new(share(settings, source.as_ref(), tone, processing, &remembered));
         let period_frames = capture::period_frames(settings);
         let shape =
             Shape { sample_rate: settings.sample_rate, block_frames: settings.block_frames, period_frames };
@@ -306,6 +311,11 @@ impl Station {
         self.shared.controls.watch_quality()
     }
 
+    /// The effects of the programme.
+    pub fn processing(&self) -> &Processing {
+        &self.shared.processing
+    }
+
     /// Listens to live frames from now on.
     ///
     /// # Errors
@@ -429,6 +439,7 @@ fn share(
     settings: &capture::Settings,
     source: &dyn capture::Source,
     tone: Option<Arc<ToneControl>>,
+    processing: Processing,
     remembered: &memory::Remembered,
 ) -> Shared {
     let wall = Arc::new(WallClock::new());
@@ -454,6 +465,7 @@ fn share(
         history: history::History::new(settings.block_frames, first_block),
         hearing: listening::Hearing::new(analysis::Settings::default()),
         controls: controls::Controls::new(remembered.paused),
+        processing,
         renditions: Renditions::default(),
         listeners: Arc::new(Listeners::default()),
         pump_pulse: crate::tools::pulse::Pulse::resting(),

@@ -1,5 +1,5 @@
-//! The pump: one thread that empties the ring, keeps the programme, and appends to its log. It waits for
-//! the ring and a clock, never for a listener or a disk.
+//! The pump: one thread that empties the ring, keeps the programme, applies its effects, listens to it, and
+//! appends to its log. It waits for the ring and a clock, never for a listener or a disk.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use nix::sys::eventfd::EventFd;
 
 use super::listening::Listening;
 use super::live::Live;
+use super::processor::Processor;
 use super::programme::{Event, KEPT_S, Programme, Shape};
 use super::shared::Shared;
 use crate::audio::{GapReason, Payload, Quantum, State, StateMark};
@@ -30,13 +31,11 @@ const TURN: Duration = Duration::from_millis(20);
 pub struct Pump {
     ring: RingReader<Stamp>,
     bell: Arc<EventFd>,
-    writer: Writer<Quantum>,
     log: Log<Quantum>,
     programme: Programme,
+    sink: Sink,
     shared: Arc<Shared>,
     live: Arc<Live>,
-    listening: Listening,
-    gap_lines: Burst,
     /// What was last marked in the log, so that a change is marked once.
     marked: Option<(State, Option<Arc<str>>)>,
 }
@@ -56,16 +55,22 @@ impl Pump {
         let entries = usize::try_from(span / period * 4).unwrap_or(usize::MAX);
         let (writer, log) = spread_log(Limits { entries, span, bytes: usize::MAX });
         let paused = shared.controls.wants_pause();
+        let processor = Processor::new(shared.processing.first_chain(), shape.sample_rate);
+        let sink = Sink {
+            processor,
+            listening: Listening::new(shared.clone()),
+            writer,
+            shared: shared.clone(),
+            gap_lines: Burst::default(),
+        };
         let pump = Self {
             ring,
             bell,
-            writer,
+            sink,
             log: log.clone(),
             programme: Programme::new(shape, paused, shared.history.first_block()),
-            listening: Listening::new(shared.clone()),
             shared,
             live,
-            gap_lines: Burst::default(),
             marked: None,
         };
         (pump, log)
@@ -84,11 +89,12 @@ impl Pump {
         while !stop.is_stopped() {
             self.shared.pump_pulse.beat();
             self.follow_pause();
+            self.follow_effects();
             self.empty_ring();
             self.follow_state();
             self.with_programme(|programme, emit| programme.idle(clock::mono_ns(), emit));
             self.tell_gaps();
-            self.listening.turn();
+            self.sink.listening.turn();
             self.wait(stop);
         }
         let mark = StateMark { state: State::Stopping, reason: None, since_ms: self.shared.wall.now_ms() };
@@ -120,7 +126,7 @@ impl Pump {
 
     fn take_chunk(&mut self) {
         let began_ns = clock::mono_ns();
-        let Self { ring, programme, writer, shared, gap_lines, listening, .. } = self;
+        let Self { ring, programme, sink, shared, .. } = self;
         ring.pop(|stamp, first, second| {
             // A chunk wraps around the ring's end at most once in many; only then is it copied.
             let joined;
@@ -130,8 +136,7 @@ impl Pump {
                 joined = [first, second].concat();
                 &joined[..]
             };
-            programme
-                .sound(stamp, samples, &mut |event| record(event, writer, shared, (gap_lines, listening)));
+            programme.sound(stamp, samples, &mut |event| sink.record(event));
             if !programme.is_paused() {
                 let frames = samples.len() / usize::from(stamp.channels).max(1);
                 shared.hearing.worked(clock::mono_ns() - began_ns, frames as u64);
@@ -140,7 +145,7 @@ impl Pump {
     }
 
     fn tell_gaps(&mut self) {
-        if let Some(sum) = self.gap_lines.due(clock::mono_ns()) {
+        if let Some(sum) = self.sink.gap_lines.due(clock::mono_ns()) {
             let source = self.shared.source_name.as_str();
             tracing::warn!(
                 event = "capture_gap",
@@ -150,6 +155,14 @@ impl Pump {
                 "sound was missing often"
             );
         }
+    }
+
+    /// Brings a wish for other effects into force, and tells what the effects do.
+    fn follow_effects(&mut self) {
+        if let Some(chain) = self.shared.processing.take() {
+            self.sink.processor.change(chain);
+        }
+        self.shared.processing.tell(self.sink.processor.chain());
     }
 
     /// Brings a wish to pause or resume into force.
@@ -162,11 +175,12 @@ impl Pump {
             self.programme.pause();
             let epoch = self.programme.epoch();
             // What was captured until now must reach nobody: first the sources of new entries, then theirs.
+            self.sink.processor.forget();
             self.log.begin_epoch(epoch);
             self.shared.renditions.begin_epoch(epoch);
             self.live.begin_epoch(epoch);
             self.empty_ring();
-            self.listening.forget();
+            self.sink.listening.forget();
         } else {
             // What still waits in the ring was captured while paused.
             self.empty_ring();
@@ -189,48 +203,59 @@ impl Pump {
         let mark = self.shared.state.get();
         self.with_programme(|programme, emit| programme.mark(mark, clock::mono_ns(), emit));
         if !matches!(state, State::Running | State::Paused) {
-            self.listening.lose_source();
+            self.sink.listening.lose_source();
         }
         self.marked = Some((state, reason));
     }
 
     fn with_programme(&mut self, act: impl FnOnce(&mut Programme, &mut dyn FnMut(Event))) {
-        let Self { programme, writer, shared, gap_lines, listening, .. } = self;
-        act(programme, &mut |event| record(event, writer, shared, (gap_lines, listening)));
+        let Self { programme, sink, .. } = self;
+        act(programme, &mut |event| sink.record(event));
     }
 }
 
-/// Appends to the log, counts, listens, and tells the journal.
-fn record(
-    event: Event,
-    writer: &mut Writer<Quantum>,
-    shared: &Shared,
-    (gap_lines, listening): (&mut Burst, &mut Listening),
-) {
-    match event {
-        Event::Quantum(quantum) => {
-            if let Payload::Filler { reason, .. } = quantum.payload {
-                shared.gaps.filled(reason, quantum.frames);
-            }
-            if quantum.offset == 0 && matches!(quantum.payload, Payload::Sound { .. }) {
-                shared.history.began(quantum.block, quantum.position);
-            }
-            listening.hear(&quantum.payload);
-            writer.append(quantum);
-        }
-        Event::GapEnded { reason, frames } => {
-            if reason == GapReason::Suspend {
-                // While the machine slept, wall time went on without the monotonic clock.
-                shared.wall.refresh();
-            }
-            shared.gaps.ended(reason, frames, shared.wall.now_ms());
-            if reason != GapReason::Paused {
-                shared.note_error(format!("{}: {frames} frames lost", reason.as_str()));
-            }
-            if gap_lines.happened(frames, clock::mono_ns()) {
-                let (source, reason) = (shared.source_name.as_str(), reason.as_str());
-                tracing::warn!(event = "capture_gap", source, frames, reason, "sound was missing");
+/// Where the programme goes: through the effects into the log.
+struct Sink {
+    processor: Processor,
+    listening: Listening,
+    writer: Writer<Quantum>,
+    shared: Arc<Shared>,
+    gap_lines: Burst,
+}
+
+impl Sink {
+    /// Appends to the log, counts, listens, and tells the journal.
+    fn record(&mut self, event: Event) {
+        let Self { processor, listening, writer, shared, gap_lines } = self;
+        match event {
+            Event::Quantum(quantum) => processor.push(quantum, &mut |quantum| {
+                listening.hear(&quantum.payload);
+                append(quantum, writer, shared);
+            }),
+            Event::GapEnded { reason, frames } => {
+                if reason == GapReason::Suspend {
+                    // While the machine slept, wall time went on without the monotonic clock.
+                    shared.wall.refresh();
+                }
+                shared.gaps.ended(reason, frames, shared.wall.now_ms());
+                if reason != GapReason::Paused {
+                    shared.note_error(format!("{}: {frames} frames lost", reason.as_str()));
+                }
+                if gap_lines.happened(frames, clock::mono_ns()) {
+                    let (source, reason) = (shared.source_name.as_str(), reason.as_str());
+                    tracing::warn!(event = "capture_gap", source, frames, reason, "sound was missing");
+                }
             }
         }
     }
+}
+
+fn append(quantum: Quantum, writer: &mut Writer<Quantum>, shared: &Shared) {
+    if let Payload::Filler { reason, .. } = quantum.payload {
+        shared.gaps.filled(reason, quantum.frames);
+    }
+    if quantum.offset == 0 && matches!(quantum.payload, Payload::Sound { .. }) {
+        shared.history.began(quantum.block, quantum.position);
+    }
+    writer.append(quantum);
 }

@@ -11,6 +11,7 @@ use super::health::Health;
 use super::history::History;
 use super::listeners::Listeners;
 use super::listening::Hearing;
+use super::processing::Processing;
 use super::renditions::Renditions;
 use crate::audio::GapReason;
 use crate::capture::{self, Counters, Granted, ToneControl};
@@ -117,6 +118,8 @@ pub struct Shared {
     pub hearing: Hearing,
     /// Wishes of the doors.
     pub controls: Controls,
+    /// Effects of the programme.
+    pub processing: Processing,
     /// Running encodings.
     pub renditions: Renditions,
     /// Who listens.

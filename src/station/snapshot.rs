@@ -54,6 +54,7 @@ impl Station {
             },
             quality: self.quality(),
             title: self.live.title(),
+            process: self.shared.processing.snapshot(),
             warnings: self.warnings(&disk),
             disk,
         }

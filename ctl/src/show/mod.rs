@@ -8,6 +8,7 @@ pub mod answer;
 pub mod connections;
 pub mod devices;
 pub mod meters;
+pub mod process;
 pub mod selftest;
 pub mod stats;
 pub mod status;
@@ -44,6 +45,7 @@ pub fn page(question: &Question, answer: &Answer, view: &View) -> Result<Page> {
         Question::Resume => answer::resumed(&answer.read()?),
         Question::Quality { .. } => answer::quality(&answer.read()?),
         Question::Title { .. } => answer::title(&answer.read()?),
+        Question::Process { .. } => process::page(&answer.read()?, view),
         Question::Reload => answer::reloaded(&answer.read()?),
         Question::Log { .. } => answer::log_level(&answer.read()?),
         Question::Version => answer::version(&answer.read()?),

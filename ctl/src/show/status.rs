@@ -37,6 +37,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("listeners", listeners(&status.listeners)),
         Row::new("quality", quality(&status.quality)),
         Row::new("title", title(&status.title)),
+        Row::new("effects", super::process::summary(&status.process)),
     ];
     all.extend(renditions(&status.renditions, view));
     all.push(Row::new("disk", disk(&status.disk)));

@@ -135,6 +135,12 @@ pub mod method {
     pub const TITLE_GET: &str = "title.get";
     /// `{"title": one line, empty for none}` → `{"title": …}`; of the sound that is captured from now on.
     pub const TITLE_SET: &str = "title.set";
+    /// → [`Process`](crate::Process).
+    pub const PROCESS_GET: &str = "process.get";
+    /// `{"effects": [{"type": …, parameters}]}` → [`Process`](crate::Process).
+    pub const PROCESS_SET: &str = "process.set";
+    /// `{"on": true|false}` → [`Process`](crate::Process).
+    pub const PROCESS_BYPASS: &str = "process.bypass";
     /// → [`DetailedStreamStats`](crate::DetailedStreamStats), its connections left out (they come in pages).
     pub const STATS: &str = "stats";
     /// `{"after": ID?, "limit": 1…200?}` → [`ConnectionPage`](crate::ConnectionPage).

@@ -1,5 +1,7 @@
 //! The one snapshot: everything that `talasctl status`, HTTP and the metrics render.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Condition, Signal};
@@ -76,6 +78,9 @@ pub struct Status {
     /// What is playing; empty for nothing known.
     #[serde(default)]
     pub title: String,
+    /// What is done to the programme.
+    #[serde(default)]
+    pub process: Process,
     /// Where the daemon writes.
     pub disk: Disk,
     /// Things an operator should know, in whole sentences; empty is good.
@@ -218,6 +223,34 @@ pub struct Listeners {
     pub websocket: u64,
     /// Open HTTP connections of any use.
     pub http: u64,
+}
+
+/// The effects of the programme.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Whether sound passes as it came in, past the effects.
+    pub bypass: bool,
+    /// By how much the effects delay the sound, in ms.
+    pub latency_ms: f64,
+    /// In the order in which they are applied.
+    pub effects: Vec<EffectState>,
+}
+
+/// An effect and what it does to the sound now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectState {
+    /// Its type, such as `compressor`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// By how much it lowers the sound now, in dB: compressor and limiter, while they are at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduction_db: Option<f64>,
+    /// By how much it raises the sound now, in dB: loudness, while it is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction_db: Option<f64>,
+    /// Its parameters by name, beside these.
+    #[serde(flatten)]
+    pub parameters: BTreeMap<String, f64>,
 }
 
 /// The global quality.

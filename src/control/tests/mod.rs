@@ -56,7 +56,7 @@ fn open_with(limits: Limits, orders: mpsc::Sender<Order>) -> House {
     let source = SourceSettings::Tone(ToneSettings::default());
     let settings = capture::Settings { source, realtime_priority: 0, ..capture::Settings::default() };
     let (station, parts) =
-        Station::build(&settings, crate::station::live::Settings::default(), state.path(), Vec::new())
+        Station::build(&settings, Default::default(), &Default::default(), state.path(), Vec::new())
             .expect("built");
     let (owner, stop) = stop::pair().expect("descriptors");
     let threads = parts.spawn(&station, &stop).expect("spawned");

@@ -62,6 +62,11 @@ impl Crossing {
         self.faded == self.fade
     }
 
+    /// The new line for the old one.
+    pub fn swap(&mut self, line: &mut Line) {
+        std::mem::swap(&mut self.to, line);
+    }
+
     /// The new line alone.
     pub fn into_line(self) -> Line {
         self.to

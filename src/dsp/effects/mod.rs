@@ -31,3 +31,6 @@ pub(super) fn decibels(amplitude: f64) -> f64 {
 pub(super) fn keep(ms: f64, steps_per_s: f64) -> f64 {
     (-1000.0 / (ms * steps_per_s)).exp()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! True peaks: how high the sound goes between the samples.
 //!
-//! Eight points for each sample by a windowed sinc of 32 taps, finer than the four of ITU-R BS.1770-4
+//! Eight points for each sample by a windowed sinc of 48 taps, finer than the four of ITU-R BS.1770-4
 //! annex 2: what is missed between two points is at most 0.17 dB, and that only at half the sample rate.
 
 use super::PIECE;
@@ -9,9 +9,9 @@ use crate::dsp::kaiser::{kaiser, sinc};
 /// Points for each sample.
 const POINTS: usize = 8;
 /// Samples before and after a point that it depends on.
-pub const REACH: usize = 16;
+pub const REACH: usize = 24;
 const TAPS: usize = 2 * REACH;
-/// Kaiser's shape parameter: a short transition band at half the sample rate, 60 dB beyond it.
+/// Kaiser's shape parameter for 60 dB, 0.1102 (60 − 8.7): the filter is true up to 0.46 of the sample rate.
 const BETA: f64 = 5.65;
 
 /// Finds true peaks.

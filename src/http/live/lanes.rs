@@ -107,6 +107,10 @@ impl Entry {
     pub fn seat(&self, socket: OwnedFd, ticket: Ticket, (held, session): (Held, Option<Session>)) {
         self.taken.fetch_add(1, Ordering::Relaxed);
         let taken = Taken(self.taken.clone());
-        self.way.tell(Order::Seat(Box::new(Seat::new(socket, ticket, Hold { _held: held, _session: session, _taken: taken }))));
+        self.way.tell(Order::Seat(Box::new(Seat::new(
+            socket,
+            ticket,
+            Hold { _held: held, _session: session, _taken: taken },
+        ))));
     }
 }

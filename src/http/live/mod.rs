@@ -27,8 +27,8 @@ use super::site::{Peer, Site, arrive, no_peer};
 use super::watched::SessionPlace;
 use super::wire::Heir;
 use crate::mux::icy::{self, Weaver};
-use crate::station::{Reset, Stream};
 use crate::station::live::Suffix;
+use crate::station::{Reset, Stream};
 use address::Wish;
 use body::{Bequest, Pulled};
 pub use lanes::Lanes;
@@ -155,10 +155,8 @@ fn open(
     let (way, id) = (lane.clone(), ticket.registered.listener.id);
     let session = SessionPlace::default();
     let place = session.clone();
-    let heir = Heir::new(
-        move |socket, held| lane.seat(socket, ticket, (held, place.take())),
-        move || way.kick(id),
-    );
+    let heir =
+        Heir::new(move |socket, held| lane.seat(socket, ticket, (held, place.take())), move || way.kick(id));
     let mut response = response.map(|_| Body::new(Bequest::new(peer.meter, heir)));
     response.extensions_mut().insert(session);
     Ok(response)
