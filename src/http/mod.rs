@@ -12,6 +12,7 @@ mod feed;
 mod file_body;
 mod files;
 mod guard;
+mod heir;
 mod live;
 mod metrics;
 mod pacing;

@@ -22,11 +22,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::heir::Held;
 use super::live::Lanes;
 use super::repeat;
 use super::settings::Settings;
 use super::site::{Peer, Site, metrics_router, router};
-use super::wire::{Held, Meter, Wire};
+use super::wire::{Meter, Wire};
 use crate::error::{Context, Result};
 use crate::keys::Gate;
 use crate::library::Library;

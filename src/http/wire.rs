@@ -14,11 +14,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::sync::Notify;
 
+use super::heir::{Heir, KickHeir};
 use super::passage::{Passage, Sender, is_stand_in};
-use crate::station::{Listener, Station};
+use crate::station::Listener;
 use crate::tools::clock;
 use crate::tools::lock::lock;
 
@@ -96,8 +96,8 @@ impl Meter {
     pub fn kick(&self) {
         self.is_kicked.store(true, Ordering::SeqCst);
         self.kicked.notify_one();
-        if let Some(KickHeir(kick)) = self.kick_heir.get() {
-            kick();
+        if let Some(heir) = self.kick_heir.get() {
+            heir.kick();
         }
     }
 
@@ -120,6 +120,15 @@ impl Meter {
     /// Who is to have the connection.
     pub fn take_heir(&self) -> Option<Heir> {
         lock(&self.heir).take()
+    }
+
+    /// Somebody else has the connection from now on, and resets it by this.
+    pub fn handed_over(&self, kick: KickHeir) {
+        // Inherited once.
+        let _ = self.kick_heir.set(kick);
+        if self.is_kicked.load(Ordering::SeqCst) {
+            self.kick();
+        }
     }
 
     /// The way of files past this process.
@@ -201,71 +210,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Takes a connection over: its socket, and what it holds of the door.
-pub struct Heir {
-    inherit: Box<dyn FnOnce(OwnedFd, Held) + Send>,
-    kick: KickHeir,
-}
-
-/// Resets a connection that was handed over.
-struct KickHeir(Box<dyn Fn() + Send + Sync>);
-
-impl std::fmt::Debug for KickHeir {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("KickHeir")
-    }
-}
-
-impl Heir {
-    /// By calling `inherit`; afterwards `kick` is called to reset it.
-    pub fn new(
-        inherit: impl FnOnce(OwnedFd, Held) + Send + 'static,
-        kick: impl Fn() + Send + Sync + 'static,
-    ) -> Self {
-        Self { inherit: Box::new(inherit), kick: KickHeir(Box::new(kick)) }
-    }
-
-    /// Hands the connection over. Who would reset it goes on asking its meter.
-    pub fn inherit(self, meter: &Meter, socket: OwnedFd, held: Held) {
-        // First the seat: a kick that came before it would find nobody.
-        (self.inherit)(socket, held);
-        // Inherited once.
-        let _ = meter.kick_heir.set(self.kick);
-        if meter.is_kicked.load(Ordering::SeqCst) {
-            meter.kick();
-        }
-    }
-}
-
-impl std::fmt::Debug for Heir {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Heir")
-    }
-}
-
-/// What a connection holds of the door for as long as it lasts: it counts as open, takes one of the
-/// places, and the door's end waits for it.
-#[derive(Debug)]
-pub struct Held {
-    station: Arc<Station>,
-    _permit: OwnedSemaphorePermit,
-    _token: TaskTrackerToken,
-}
-
-impl Held {
-    /// For one more connection.
-    pub fn new(station: Arc<Station>, permit: OwnedSemaphorePermit, token: TaskTrackerToken) -> Self {
-        station.http_connections().fetch_add(1, Ordering::Relaxed);
-        Self { station, _permit: permit, _token: token }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.station.http_connections().fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use super::seat::{End, Now, Ticket, tell_end};
-use crate::http::wire::{Heir, Meter};
+use crate::http::heir::Heir;
+use crate::http::wire::Meter;
 use crate::station::Station;
 use crate::station::live::Group;
 use crate::tools::spread::{Cursor, Next};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::lane::{Lane, Order, Way};
 use super::seat::{Seat, Ticket};
 use crate::error::Result;
-use crate::http::wire::Held;
+use crate::http::heir::Held;
 use crate::keys::Seat as Session;
 use crate::station::Station;
 use crate::tools::lock::lock;

@@ -21,11 +21,11 @@ use axum::routing::{get, post};
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Version};
 
+use super::heir::Heir;
 use super::reply::Problem;
 use super::routes::Routes;
 use super::site::{Peer, Site, arrive, no_peer};
 use super::watched::SessionPlace;
-use super::wire::Heir;
 use crate::mux::icy::{self, Weaver};
 use crate::station::live::Suffix;
 use crate::station::{Reset, Stream};
