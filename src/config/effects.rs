@@ -95,7 +95,17 @@ fn of_kind(value: &Spanned<DeValue<'_>>) -> Read<Effect> {
     let Some(word) = value.get_ref().as_str() else {
         return Err(Wrong::kind(value, format!("one of {}", kinds())));
     };
-    Effect::of_kind(word).ok_or_else(|| Wrong::value(value, format!("expected one of {}", kinds())))
+    Effect::of_kind(word).ok_or_else(|| {
+        let kinds = Effect::kinds();
+        let names: Vec<&str> = kinds.iter().map(Effect::kind).collect();
+        Wrong::value(
+            value,
+            match nearest(word, &names) {
+                Some(meant) => format!("did you mean \"{meant}\"?"),
+                None => format!("expected one of {}", sentence(&names)),
+            },
+        )
+    })
 }
 
 fn set(effect: &mut Effect, name: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Read<()> {
