@@ -313,9 +313,10 @@ fn idle_connections_at_the_metrics_do_not_shut_the_main_door() {
 }
 
 #[test]
-fn metrics_off_this_machine_are_refused() {
+fn open_metrics_off_this_machine_are_refused() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:9090"] {
-        let output = Setup::tone().env("TALAS_HTTP__METRICS_LISTEN", address).run_to_end();
+        let setup = Setup::tone().env("TALAS_ACCESS__MODE", "open");
+        let output = setup.env("TALAS_HTTP__METRICS_LISTEN", address).run_to_end();
         assert_eq!(output.status.code(), Some(3), "{address}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("not a loopback address"));
     }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::access;
 use crate::capture::settings::SourceSettings;
 use crate::dsp::chain;
+use crate::station::live::built_in;
 
 use super::Config;
 use super::complaint::{Complaint, Place};
@@ -207,6 +208,10 @@ fn effects_can_be(config: &Config, origins: &Origins<'_>, profile: &str) -> Vec<
         return Vec::new();
     };
     let effects = config.live.profiles.get(profile).map_or(&[][..], |profile| &profile.effects);
+    if built_in().get(profile).is_some_and(|shipped| shipped.effects == effects) {
+        // What was shipped, written down, is no fault of who wrote it: a printed file reads back.
+        return Vec::new();
+    }
     let reasons = chain::check(effects, config.capture.sample_rate).into_iter();
     let title = format!("the effects of the profile `{profile}` cannot be");
     reasons.map(|reason| Complaint::new(title.clone(), place.clone(), reason)).collect()
