@@ -1,4 +1,4 @@
-//! Encodings of the programme: for players ([`encoder`] and the codecs behind it), and for the frame API
+//! Encodings of the programme: for players ([`mod@encoder`] and the codecs behind it), and for the frame API
 //! ([`frames`], [`reduce`]: what an `audio-frame`, a `gap` and a `state` carry as data). How they are
 //! framed for a transport is `mux`'s business.
 

@@ -1,7 +1,7 @@
 //! Sound files as a stream of frames.
 //!
-//! A file is decoded in this process where that is safe and good ([`inside`]), and by a confined `ffmpeg`
-//! where it is not ([`ffmpeg`]); [`signature`] tells by its first bytes what it is. Either way a packet at a
+//! A file is decoded in this process where that is safe and good (`inside`), and by a confined `ffmpeg`
+//! where it is not (`ffmpeg`); `signature` tells by its first bytes what it is. Either way a packet at a
 //! time, so that memory does not grow with the file. This module says what a source may rely on: samples
 //! that are exact where they are stored so, a second round that equals the first, and an end instead of an
 //! error where a damaged file stops making sense.

@@ -34,7 +34,7 @@ pub struct Profile {
     pub opus_application: OpusApplication,
     /// Effort of FLAC, 0 to 8.
     pub flac_level: u8,
-    /// Whether loudness is brought to [`presets::NORMAL_LUFS`] before all other effects.
+    /// Whether loudness is brought to -16 LUFS before all other effects.
     pub normalize: bool,
     /// Effects, in order, after those of the programme.
     pub effects: Vec<Effect>,
