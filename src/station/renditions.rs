@@ -17,7 +17,7 @@ use crate::mux::sse::{self, Event};
 use crate::tools::clock::WallClock;
 use crate::tools::lock::lock;
 use crate::tools::spread::{Cursor, Extent, Limits, Log, Next, Writer, spread_log};
-use crate::tools::tasks;
+use crate::tools::tasks::Crew;
 
 /// How far a listener may fall behind before entries are dropped before it.
 const BACKLOG_S: u64 = 2;
@@ -158,7 +158,7 @@ pub struct Material {
 pub struct Renditions {
     running: Arc<Mutex<HashMap<Key, Arc<Running>>>>,
     material: std::sync::OnceLock<Material>,
-    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    threads: Crew,
 }
 
 impl Renditions {
@@ -238,10 +238,7 @@ impl Renditions {
             all: self.running.clone(),
         };
         let name = format!("encode-{}-{}", key.encoding.as_str(), key.scale.factor());
-        let handle = tasks::thread(&name, move || encode.run())?;
-        let mut threads = lock(&self.threads);
-        threads.retain(|thread| !thread.is_finished());
-        threads.push(handle);
+        self.threads.start(&name, move || encode.run())?;
         tracing::info!(event = "rendition_started", rendition = key.name(), "encoding started");
         Ok(running)
     }
@@ -260,11 +257,7 @@ impl Renditions {
 
     /// Waits for the threads to end; the programme's writer must be gone.
     pub fn join(&self) {
-        let threads = std::mem::take(&mut *lock(&self.threads));
-        for thread in threads {
-            // A panic has ended the process by now.
-            let _ = thread.join();
-        }
+        self.threads.join();
     }
 }
 

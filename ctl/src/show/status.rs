@@ -25,12 +25,8 @@ pub fn page(status: &Status, view: &View) -> Page {
     let mut page = headline(status, view);
     page.push(Line::default());
     let rate = status.capture.sample_rate;
-    let mut all = vec![
-        Row::new("reason", status.reason.iter().map(|reason| Piece::new(Ink::Warn, reason)).collect()),
-        Row::new("source", source(&status.source, status.state, view)),
-        Row::new("capture", capture(&status.capture)),
-        Row::new("sound", sound(status, view)),
-        Row::new("lost", lost(&status.capture, &status.gaps)),
+    let mut all = what_comes_in(status, view);
+    all.extend([
         Row::new("last gap", status.gaps.last.iter().flat_map(|gap| last_gap(gap, rate, view)).collect()),
         Row::new("serving", status.addresses.iter().map(plain).collect()),
         Row::new("access", access(&status.access)),
@@ -38,7 +34,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("quality", quality(&status.quality)),
         Row::new("title", title(&status.title)),
         Row::new("effects", super::process::summary(&status.process)),
-    ];
+    ]);
     all.extend(renditions(&status.renditions, view));
     all.push(Row::new("disk", disk(&status.disk)));
     all.push(Row::new("daemon", daemon(status)));
@@ -50,6 +46,17 @@ pub fn page(status: &Status, view: &View) -> Page {
         page.extend(sentence(Piece::new(Ink::Warn, "! "), Ink::Warn, warning, view.columns));
     }
     page
+}
+
+/// Where sound comes from, and how well: the rows that both pages begin with.
+fn what_comes_in(status: &Status, view: &View) -> Vec<Row> {
+    vec![
+        Row::new("reason", status.reason.iter().map(|reason| Piece::new(Ink::Warn, reason)).collect()),
+        Row::new("source", source(&status.source, status.state, view)),
+        Row::new("capture", capture(&status.capture)),
+        Row::new("sound", sound(status, view)),
+        Row::new("lost", lost(&status.capture, &status.gaps)),
+    ]
 }
 
 /// Who is let in over HTTP; nothing where the daemon does not say.
@@ -70,14 +77,8 @@ pub fn brief(status: &Status, view: &View) -> Page {
     let mut page = headline(status, view);
     let mut listeners = listeners(&status.listeners);
     listeners.push(plain(format!("quality {}", status.quality.profile)));
-    let mut all = vec![
-        Row::new("reason", status.reason.iter().map(|reason| Piece::new(Ink::Warn, reason)).collect()),
-        Row::new("source", source(&status.source, status.state, view)),
-        Row::new("capture", capture(&status.capture)),
-        Row::new("sound", sound(status, view)),
-        Row::new("lost", lost(&status.capture, &status.gaps)),
-        Row::new("listeners", listeners),
-    ];
+    let mut all = what_comes_in(status, view);
+    all.push(Row::new("listeners", listeners));
     all.extend(renditions(&status.renditions, view));
     page.extend(rows(all, view.columns));
     for warning in &status.warnings {

@@ -8,6 +8,7 @@
 use std::f64::consts::PI;
 
 use super::section::Section;
+use crate::dsp::effects::biquad::Coefficients;
 
 /// Of the shelf: corner in Hz, gain in dB, quality.
 const SHELF: (f64, f64, f64) = (1_681.974_450_955_533, 3.999_843_853_973_347, 0.707_175_236_955_419_6);
@@ -26,7 +27,8 @@ pub struct KWeighting {
 impl KWeighting {
     /// For sound of this rate, in Hz.
     pub fn new(sample_rate: u32) -> Self {
-        Self { shelf: shelf(sample_rate.into()), high_pass: high_pass(sample_rate.into()) }
+        let [shelf, high_pass] = stages(sample_rate).map(|Coefficients { b, a }| Section::new(b, a));
+        Self { shelf, high_pass }
     }
 
     /// Mean square of the weighted samples.
@@ -50,7 +52,12 @@ impl KWeighting {
     }
 }
 
-fn shelf(sample_rate: f64) -> Section {
+/// Its two filters in their order, for sound of this rate, in Hz.
+pub fn stages(sample_rate: u32) -> [Coefficients; 2] {
+    [shelf(sample_rate.into()), high_pass(sample_rate.into())]
+}
+
+fn shelf(sample_rate: f64) -> Coefficients {
     let (corner, gain_db, quality) = SHELF;
     let k = (PI * corner / sample_rate).tan();
     let high = 10_f64.powf(gain_db / 20.0);
@@ -61,14 +68,15 @@ fn shelf(sample_rate: f64) -> Section {
         2.0 * (k * k - high) / a0,
         (high - middle * k / quality + k * k) / a0,
     ];
-    Section::new(b, [2.0 * (k * k - 1.0) / a0, (1.0 - k / quality + k * k) / a0])
+    Coefficients { b, a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / quality + k * k) / a0] }
 }
 
-fn high_pass(sample_rate: f64) -> Section {
+fn high_pass(sample_rate: f64) -> Coefficients {
     let (corner, quality) = HIGH_PASS;
     let k = (PI * corner / sample_rate).tan();
     let a0 = 1.0 + k / quality + k * k;
-    Section::new([1.0, -2.0, 1.0], [2.0 * (k * k - 1.0) / a0, (1.0 - k / quality + k * k) / a0])
+    let a = [2.0 * (k * k - 1.0) / a0, (1.0 - k / quality + k * k) / a0];
+    Coefficients { b: [1.0, -2.0, 1.0], a }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod condition;
 mod glitch;
 mod hum;
 mod hysteresis;
-mod k_weighting;
+pub(super) mod k_weighting;
 mod loudness;
 mod noise;
 mod section;

@@ -7,10 +7,10 @@
 //! the target, 63 % of the way in a window's length. All channels weigh the same.
 
 use std::collections::VecDeque;
-use std::f64::consts::PI;
 
 use super::biquad::{Coefficients, Memory};
 use super::{amplitude, keep};
+use crate::dsp::analysis::k_weighting;
 use crate::dsp::effect;
 
 /// Steps of the measurement a second, and steps of a block.
@@ -55,7 +55,7 @@ impl Loudness {
         Self {
             settings: *settings,
             channels,
-            weighting: [head(sample_rate), high_pass(sample_rate)],
+            weighting: k_weighting::stages(sample_rate),
             memory: vec![Default::default(); channels.div_ceil(2)],
             step_frames: (sample_rate / STEPS_PER_S).max(1),
             frames: 0,
@@ -182,34 +182,4 @@ impl Loudness {
 /// Loudness of a K-weighted mean square, summed over the channels.
 fn lufs(mean_square: f64) -> f64 {
     -0.691 + 10.0 * mean_square.log10()
-}
-
-/// The first K filter: the head as a shelf. BS.1770-4 gives coefficients at 48 kHz only; this is the
-/// analogue filter behind them (B. De Man, "Evaluation of implementations of the EBU R128 loudness
-/// measurement", AES 145, 2018), taken to any rate.
-fn head(sample_rate: u32) -> Coefficients {
-    const FREQUENCY_HZ: f64 = 1_681.974_450_955_533;
-    const GAIN_DB: f64 = 3.999_843_853_973_347;
-    const Q: f64 = 0.707_175_236_955_419_6;
-    let k = (PI * FREQUENCY_HZ / f64::from(sample_rate)).tan();
-    let high = amplitude(GAIN_DB);
-    let band = high.powf(0.499_666_774_154_541_6);
-    let a0 = 1.0 + k / Q + k * k;
-    Coefficients {
-        b: [
-            (high + band * k / Q + k * k) / a0,
-            2.0 * (k * k - high) / a0,
-            (high - band * k / Q + k * k) / a0,
-        ],
-        a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / Q + k * k) / a0],
-    }
-}
-
-/// The second K filter: a high-pass, from the same source.
-fn high_pass(sample_rate: u32) -> Coefficients {
-    const FREQUENCY_HZ: f64 = 38.135_470_876_024_44;
-    const Q: f64 = 0.500_327_037_323_877_3;
-    let k = (PI * FREQUENCY_HZ / f64::from(sample_rate)).tan();
-    let a0 = 1.0 + k / Q + k * k;
-    Coefficients { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / Q + k * k) / a0] }
 }

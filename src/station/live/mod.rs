@@ -16,7 +16,6 @@ mod titles;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use group::Group;
@@ -31,7 +30,7 @@ use crate::tools::burst::Burst;
 use crate::tools::clock::{self, WallClock};
 use crate::tools::lock::lock;
 use crate::tools::spread::Log;
-use crate::tools::tasks;
+use crate::tools::tasks::Crew;
 use line::Recipe;
 use rendition::{Encode, Map, Plan};
 use titles::Titles;
@@ -89,7 +88,7 @@ pub struct Live {
     title_lines: Mutex<Burst>,
     running: Map,
     material: OnceLock<Material>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Crew,
 }
 
 impl Live {
@@ -107,7 +106,7 @@ impl Live {
             title_lines: Mutex::default(),
             running: Arc::new(Mutex::new(HashMap::new())),
             material: OnceLock::new(),
-            threads: Mutex::new(Vec::new()),
+            threads: Crew::default(),
         }
     }
 
@@ -225,10 +224,7 @@ impl Live {
         )?;
         let running = encode.running().clone();
         let name = format!("encode-{}-{}", key.suffix.as_str(), key.profile);
-        let handle = tasks::thread(&name, move || encode.run())?;
-        let mut threads = lock(&self.threads);
-        threads.retain(|thread| !thread.is_finished());
-        threads.push(handle);
+        self.threads.start(&name, move || encode.run())?;
         tracing::info!(event = "rendition_started", rendition = key.name(), "encoding started");
         Ok(running)
     }
@@ -270,10 +266,6 @@ impl Live {
 
     /// Waits for the threads to end; the programme's writer must be gone.
     pub fn join(&self) {
-        let threads = std::mem::take(&mut *lock(&self.threads));
-        for thread in threads {
-            // A panic has ended the process by now.
-            let _ = thread.join();
-        }
+        self.threads.join();
     }
 }
