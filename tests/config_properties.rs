@@ -50,11 +50,24 @@ fn doors() -> impl Strategy<Value = http::Settings> {
         proptest::option::of(any::<u16>().prop_map(|port| {
             SocketAddr::new(IpAddr::V6(Ipv4Addr::new(127, 0, 0, 1).to_ipv6_mapped()), port)
         }));
-    (listen(), metrics, hosts, cors(), 1..=60_u64, 61..=86_400_u64, 1..=100_u32, 0..=1_000_000_u32).prop_map(
-        |(listen, metrics_listen, hosts, cors, heartbeat, stale, max_json_mb, max_streams)| http::Settings {
+    let proxies = vec((any::<IpAddr>(), 0..=32_u8), 0..3).prop_map(|proxies| {
+        let networks =
+            proxies.into_iter().map(|(ip, bits)| format!("{ip}/{bits}").parse().expect("a network"));
+        networks.collect()
+    });
+    let names = (hosts, proxies, cors());
+    let numbers = (1..=60_u64, 61..=86_400_u64, 1..=100_u32, 0..=1_000_000_u32);
+    (listen(), metrics, names, numbers).prop_map(
+        |(
+            listen,
+            metrics_listen,
+            (hosts, trusted_proxies, cors),
+            (heartbeat, stale, max_json_mb, max_streams),
+        )| http::Settings {
             listen,
             metrics_listen,
             hosts,
+            trusted_proxies,
             cors,
             sse_heartbeat: Duration::from_secs(heartbeat),
             stale_after: Duration::from_secs(stale),

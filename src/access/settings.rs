@@ -124,9 +124,15 @@ pub fn judge(mode: Mode, key: &str, bound: &[SocketAddr]) -> Result<()> {
 }
 
 /// What guards a daemon that listens at these addresses. A mode that does not fit them was refused before.
-pub fn guard<'a>(mode: Mode, bound: impl IntoIterator<Item = &'a SocketAddr>) -> Guard {
+/// Behind a trusted proxy a loopback address is not only for this machine: who wants it open has to say so.
+pub fn guard<'a>(
+    mode: Mode,
+    bound: impl IntoIterator<Item = &'a SocketAddr>,
+    is_behind_proxy: bool,
+) -> Guard {
     match mode {
         Mode::Token => Guard::Token,
+        Mode::Auto if is_behind_proxy => Guard::Token,
         Mode::Auto | Mode::Open => {
             if bound.into_iter().any(is_exposed) {
                 Guard::Token
@@ -149,13 +155,15 @@ mod tests {
     fn open_means_loopback() {
         let loopback = addresses(&["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"]);
         assert!(judge(Mode::Open, "http.listen", &loopback).is_ok());
-        assert_eq!(guard(Mode::Auto, &loopback), Guard::Open);
-        assert_eq!(guard(Mode::Token, &loopback), Guard::Token);
+        assert_eq!(guard(Mode::Auto, &loopback, false), Guard::Open);
+        assert_eq!(guard(Mode::Auto, &loopback, true), Guard::Token, "who knows whom the proxy lets in");
+        assert_eq!(guard(Mode::Open, &loopback, true), Guard::Open, "somebody said so");
+        assert_eq!(guard(Mode::Token, &loopback, false), Guard::Token);
         for exposed in ["0.0.0.0:80", "[::]:80", "192.168.1.4:80", "[fe80::1]:80", "[::ffff:10.0.0.1]:80"] {
             let bound = addresses(&["127.0.0.1:80", exposed]);
             assert_eq!(judge(Mode::Open, "http.listen", &bound).expect_err(exposed).kind(), Kind::Config);
             for mode in [Mode::Auto, Mode::Token, Mode::Open] {
-                assert_eq!(guard(mode, &bound), Guard::Token, "{exposed}");
+                assert_eq!(guard(mode, &bound, false), Guard::Token, "{exposed}");
             }
             assert!(judge(Mode::Auto, "http.listen", &bound).is_ok());
         }

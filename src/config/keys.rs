@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use crate::access::{self, Mode};
+use crate::access::{self, Mode, Network};
 use crate::capture::settings::{self as capture, AlsaSettings, FileSettings, SourceSettings, ToneSettings};
 use crate::tools::journal::{self, Verbosity};
 use crate::{control, http, library, station};
@@ -16,7 +16,7 @@ use super::form::{Form, List, Real, Seconds, Switch, Whole, Word, whole};
 use super::roles::RoleTable;
 use super::text::{
     ADDRESS, ADDRESS_OR_NONE, DEVICE, DIRECTORY, FILE, FILE_OR_NONE, GROUP, HEADER, HOST, METHOD, NAME,
-    ORIGIN, PERMISSION, SOCKET_PATH, SOUND_FILE, Text, URL_OR_NONE,
+    NETWORK, ORIGIN, PERMISSION, SOCKET_PATH, SOUND_FILE, Text, URL_OR_NONE,
 };
 use super::{Config, live};
 
@@ -68,6 +68,8 @@ fn http(keys: &mut impl Keys, http: &mut http::settings::Settings) {
     const LISTEN: List<Text<SocketAddr>> =
         List { each: ADDRESS, of: "addresses \"IP:PORT\"", needs_one: true };
     const HOSTS: List<Text<String>> = List { each: HOST, of: "host names or IP addresses", needs_one: false };
+    const PROXIES: List<Text<Network>> =
+        List { each: NETWORK, of: "addresses or ranges of them", needs_one: false };
     keys.table("http", true, "The HTTP door.");
     keys.key(
         "listen",
@@ -88,6 +90,14 @@ fn http(keys: &mut impl Keys, http: &mut http::settings::Settings) {
         &HOSTS,
         "Further names under which the door is reached, beside the loopback names and the addresses\n\
          it listens on. A request that names another host is refused (DNS rebinding).",
+    );
+    keys.key(
+        "trusted_proxies",
+        &mut http.trusted_proxies,
+        &PROXIES,
+        "Proxies in front of the door, as addresses or ranges such as \"10.0.0.0/8\". Only from these are\n\
+         Forwarded and X-Forwarded-For, -Proto and -Host believed. With any, access.mode \"auto\" is\n\
+         \"token\" on loopback addresses, too.",
     );
     keys.key(
         "sse_heartbeat_s",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::access::{Permission, Permissions};
+use crate::access::{Network, Permission, Permissions};
 
 use super::form::{Form, Read, Wrong};
 
@@ -100,6 +100,18 @@ pub(super) const PERMISSION: Text<Permission> = Text {
     expects: "a permission",
     read: |text, _| text.parse().map_err(|_| format!("expected one of {}", Permissions::ALL)),
     write: |permission| permission.as_str().to_owned(),
+    has_default: true,
+};
+
+/// An address, or a range of them.
+pub(super) const NETWORK: Text<Network> = Text {
+    expects: "an address or a range of them",
+    read: |text, _| {
+        text.parse().map_err(|_| {
+            "expected an address such as \"192.0.2.7\", or a range such as \"192.0.2.0/24\"".to_owned()
+        })
+    },
+    write: Network::to_string,
     has_default: true,
 };
 

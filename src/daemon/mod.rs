@@ -152,7 +152,8 @@ fn gate(config: &Config, listeners: &[TcpListener], metrics: Option<&TcpListener
     let metrics = addresses(metrics.as_slice())?;
     access::judge(config.access.mode, "http.listen", &main)?;
     access::judge(config.access.mode, "http.metrics_listen", &metrics)?;
-    let guard = access::guard(config.access.mode, main.iter().chain(&metrics));
+    let is_behind_proxy = !config.http.trusted_proxies.is_empty();
+    let guard = access::guard(config.access.mode, main.iter().chain(&metrics), is_behind_proxy);
     tracing::info!(event = "access_guarded", mode = guard.as_str(), "how callers are told apart");
     Gate::new(&config.access, guard, &paths::state_dir())
 }

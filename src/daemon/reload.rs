@@ -114,7 +114,6 @@ impl Reloader {
         if new.log != self.current.log {
             journal::set_level(new.log.level);
         }
-        self.parts.http.apply(new.http.clone());
         self.parts.library.apply(new.library.clone());
         self.parts.station.apply_analysis(new.analysis.clone());
         self.parts.station.set_access(self.parts.gate.describe());
@@ -126,10 +125,15 @@ impl Reloader {
         let jwt = access::Jwt { jwks_url: jwks_url.clone(), ..new.access.jwt };
         self.current.access = access::Settings { mode: *mode, jwt, ..new.access };
         self.current.process = new.process;
-        let http::Settings { listen, metrics_listen, cors, .. } = &self.current.http;
-        let cors = http::settings::Cors { origins: new.http.cors.origins.clone(), ..cors.clone() };
-        self.current.http =
-            http::Settings { listen: listen.clone(), metrics_listen: *metrics_listen, cors, ..new.http };
+        self.current.http = http_in_force(&self.current.http, new.http);
+        self.parts.http.apply(self.current.http.clone());
         Ok(report)
     }
+}
+
+/// What of `[http]` can change while the door is open.
+fn http_in_force(current: &http::Settings, new: http::Settings) -> http::Settings {
+    let http::Settings { listen, metrics_listen, trusted_proxies, cors, .. } = current.clone();
+    let cors = http::settings::Cors { origins: new.cors.origins, ..cors };
+    http::Settings { listen, metrics_listen, trusted_proxies, cors, ..new }
 }

@@ -5,6 +5,7 @@
 //! `permit` asks before each. Not in here: what the answers say, which the
 //! station gathers.
 
+mod client;
 mod compress;
 mod extra;
 mod families;

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::client::ClientAddress;
 use super::repeat::OneRange;
 use super::reply::Problem;
 use super::site::{Peer, Site};
@@ -93,7 +94,7 @@ fn pattern(rule: Option<&'static Rule>) -> &'static str {
 }
 
 fn address(request: &Request) -> Option<IpAddr> {
-    request.extensions().get::<Peer>().map(|peer| peer.address.ip())
+    request.extensions().get::<ClientAddress>().map(|client| client.ip)
 }
 
 /// The one token or key that a request shows: in `Authorization`, or, where a browser can set no headers,

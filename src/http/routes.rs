@@ -61,14 +61,17 @@ mod tests {
     use http::header::{ALLOW, HOST};
     use tower::ServiceExt;
 
-    use super::super::site::{self, tests::site};
+    use super::super::site::{
+        self,
+        tests::{peer, site},
+    };
     use super::*;
     use crate::access::{Guard, Settings};
 
     /// The methods that the router has for a pattern, asked of the router itself.
     async fn methods(router: &Router, pattern: &str) -> Vec<String> {
         let request = Request::builder().method("FROBNICATE").uri(pattern).header(HOST, "localhost");
-        let request = request.body(Body::empty()).expect("a request");
+        let request = request.extension(peer()).body(Body::empty()).expect("a request");
         let answer = router.clone().oneshot(request).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{pattern}");
         let allowed = answer.headers()[ALLOW].to_str().expect("text").to_owned();
@@ -102,7 +105,8 @@ mod tests {
         let routes = Routes::default().route("/new", get(|| async { "secret" }));
         assert_eq!(routes.unlisted().collect::<Vec<_>>(), ["/new"]);
         let router = site::guarded_routes(&site, routes);
-        let request = Request::get("/new").header(HOST, "localhost").body(Body::empty()).expect("a request");
+        let request = Request::get("/new").header(HOST, "localhost").extension(peer());
+        let request = request.body(Body::empty()).expect("a request");
         let answer = router.oneshot(request).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     }

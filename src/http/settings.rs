@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::access::Network;
+
 /// `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -13,6 +15,8 @@ pub struct Settings {
     /// Further names that a `Host` header may carry, beside loopback names and the listen addresses:
     /// names in lower case and IP addresses, an IPv6 one without its brackets.
     pub hosts: Vec<String>,
+    /// Proxies whose word on who asks is taken.
+    pub trusted_proxies: Vec<Network>,
     /// `[http.cors]`.
     pub cors: Cors,
     /// Time between two heartbeats of a stream.
@@ -47,6 +51,7 @@ impl Default for Settings {
             listen: vec![(Ipv4Addr::LOCALHOST, PORT).into(), (Ipv6Addr::LOCALHOST, PORT).into()],
             metrics_listen: None,
             hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
             cors: Cors::default(),
             sse_heartbeat: Duration::from_secs(15),
             stale_after: Duration::from_secs(300),

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
+use super::client::{self, ClientAddress};
+use super::guard::Asked;
 use super::live::Lanes;
 use super::reply::{self, Problem};
 use super::routes::Routes;
@@ -57,7 +59,7 @@ pub struct Site {
     pub bound: Vec<SocketAddr>,
 }
 
-/// Where a request came from.
+/// The connection that a request came by; who asks is [`ClientAddress`].
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Address of the other end.
@@ -145,18 +147,29 @@ fn cors(site: &Arc<Site>) -> CorsLayer {
         .expose_headers([ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG])
 }
 
-async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let settings = site.settings.load();
-    let (uri, headers) = (request.uri(), request.headers());
-    let host = guard::check_host(request.version(), uri, headers, &site.bound, &settings);
-    // A stream is not changed by a stranger's page, but it would be held open by one.
-    let minds = guard::changes(request.method()) || permit::rule(&request).is_some_and(Rule::checks_origin);
-    let origin = if minds { guard::check_origin(uri, headers, &settings) } else { Ok(()) };
-    drop(settings);
-    match host.and(origin) {
-        Ok(()) => next.run(request).await,
+async fn guarded(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
+    match examine(&site, &request) {
+        Ok(client) => {
+            request.extensions_mut().insert(client);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Who asks, when by a name of the door's own and from a page that may.
+fn examine(site: &Site, request: &Request) -> Result<ClientAddress, Problem> {
+    let settings = site.settings.load();
+    let peer = request.extensions().get::<Peer>().ok_or_else(no_peer)?;
+    let (uri, headers) = (request.uri(), request.headers());
+    let client = client::resolve(peer.address.ip(), false, headers, &settings.trusted_proxies)?;
+    let asked = Asked { version: request.version(), uri, headers, client: &client };
+    guard::check_host(asked, &site.bound, &settings)?;
+    // A stream is not changed by a stranger's page, but it would be held open by one.
+    if guard::changes(request.method()) || permit::rule(request).is_some_and(Rule::checks_origin) {
+        guard::check_origin(asked, &settings)?;
+    }
+    Ok(client)
 }
 
 async fn not_found() -> Problem {
@@ -204,7 +217,7 @@ fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Re
 
 /// Puts whoever asks for a stream on the list of listeners.
 pub fn arrive(site: &Site, request: &Request, stream: Stream, reset: Reset) -> Result<Registered, Problem> {
-    let ip = request.extensions().get::<Peer>().ok_or_else(no_peer)?.address.ip();
+    let ip = request.extensions().get::<ClientAddress>().ok_or_else(no_peer)?.ip;
     let user_agent =
         request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
     let user_id = request.extensions().get::<Arc<Pass>>().and_then(|pass| pass.subject.as_deref());
@@ -378,6 +391,11 @@ pub(super) mod tests {
     use crate::access::{self, Guard};
     use crate::capture;
     use crate::capture::settings::{SourceSettings, ToneSettings};
+
+    /// The connection of a request that came by none.
+    pub fn peer() -> Peer {
+        Peer { address: ([127, 0, 0, 1], 1).into(), meter: Arc::new(Meter::new()) }
+    }
 
     /// A site that stands still, and the directory of its state.
     pub fn site(access: &access::Settings, guard: Guard) -> (Arc<Site>, tempfile::TempDir) {

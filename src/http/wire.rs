@@ -62,7 +62,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    fn new() -> Self {
+    /// Of a connection that begins now.
+    pub fn new() -> Self {
         let now_ns = clock::mono_ns();
         Self {
             opened_ns: now_ns,

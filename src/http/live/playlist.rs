@@ -9,8 +9,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Uri};
 
 use super::address;
+use crate::http::client::ClientAddress;
+use crate::http::guard::Asked;
 use crate::http::reply::Problem;
-use crate::http::site::Site;
+use crate::http::site::{Site, no_peer};
 use crate::station::live::Suffix;
 
 /// Which stream, by the same query as the rest: `format=`, `profile=`; without them what most players know.
@@ -48,13 +50,15 @@ fn stream_url(site: &Site, request: &Request) -> Result<String, Problem> {
         }
         None => format!("/live.{}", wanted.suffix.unwrap_or(Suffix::Mp3).as_str()),
     };
-    let named = request.uri().authority().map(http::uri::Authority::as_str);
-    let host = named.or_else(|| request.headers().get(http::header::HOST)?.to_str().ok());
+    let client = request.extensions().get::<ClientAddress>().ok_or_else(no_peer)?;
+    let (version, uri, headers) = (request.version(), request.uri(), request.headers());
+    let host = Asked { version, uri, headers, client }.public_authority();
     // Very old players name no host: then the address that they reached is all there is.
     let host =
         host.map_or_else(|| site.bound.first().map(ToString::to_string).unwrap_or_default(), str::to_owned);
     let query = if wanted.is_low { "?latency=low" } else { "" };
-    let url = format!("http://{host}{path}{query}");
+    let scheme = if client.is_https { "https" } else { "http" };
+    let url = format!("{scheme}://{host}{path}{query}");
     // What is no address must not get into a file that a player obeys.
     url.parse::<Uri>().map_err(|_| Problem::bad_request("host_invalid", "the Host header is no host"))?;
     Ok(url)
