@@ -1,20 +1,37 @@
 //! Handing a connection over: when HTTP has said all that it has to say, somebody else goes on with the
 //! socket, and with what the connection holds of the door.
 
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::wire::Meter;
 use crate::station::Station;
+use crate::tools::workers;
 
-/// Takes a connection over: its socket, and what it holds of the door.
+/// Takes a connection over.
 pub struct Heir {
-    inherit: Box<dyn FnOnce(OwnedFd, Held) + Send>,
+    inherit: Box<dyn FnOnce(Estate) + Send>,
     kick: KickHeir,
+}
+
+/// What is handed over.
+#[derive(Debug)]
+pub struct Estate {
+    /// The connection.
+    pub socket: OwnedFd,
+    /// What it holds of the door.
+    pub held: Held,
+    /// Its place at the thread that has served it so far.
+    pub worker: workers::Seat,
 }
 
 /// Resets a connection that was handed over.
@@ -36,16 +53,16 @@ impl std::fmt::Debug for KickHeir {
 impl Heir {
     /// By calling `inherit`; afterwards `kick` is called to reset it.
     pub fn new(
-        inherit: impl FnOnce(OwnedFd, Held) + Send + 'static,
+        inherit: impl FnOnce(Estate) + Send + 'static,
         kick: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         Self { inherit: Box::new(inherit), kick: KickHeir(Box::new(kick)) }
     }
 
     /// Hands the connection over. Who would reset it goes on asking its meter.
-    pub fn inherit(self, meter: &Meter, socket: OwnedFd, held: Held) {
+    pub fn inherit(self, meter: &Meter, estate: Estate) {
         // First the seat: a kick that came before it would find nobody.
-        (self.inherit)(socket, held);
+        (self.inherit)(estate);
         meter.handed_over(self.kick);
     }
 }
@@ -53,6 +70,36 @@ impl Heir {
 impl std::fmt::Debug for Heir {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Heir")
+    }
+}
+
+/// Waits for the head to be written; what comes then goes another way.
+#[derive(Debug)]
+pub struct Bequest {
+    meter: Arc<Meter>,
+    heir: Option<Heir>,
+}
+
+impl Bequest {
+    /// The connection of this meter goes to the heir.
+    pub fn new(meter: Arc<Meter>, heir: Heir) -> Self {
+        Self { meter, heir: Some(heir) }
+    }
+}
+
+impl Body for Bequest {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(heir) = self.heir.take() {
+            self.meter.bequeath(heir);
+        }
+        // Never woken: the connection is taken from under it.
+        Poll::Pending
     }
 }
 

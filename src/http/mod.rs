@@ -14,6 +14,7 @@ mod file_body;
 mod files;
 mod guard;
 mod heir;
+mod line;
 mod live;
 mod metrics;
 mod pacing;

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::heir::Held;
+use super::heir::{Estate, Held};
 use super::live::Lanes;
 use super::repeat;
 use super::settings::Settings;
@@ -36,7 +36,7 @@ use crate::tools::clock;
 use crate::tools::listen::accept_tcp;
 use crate::tools::stop::Stop;
 use crate::tools::tally::Tally;
-use crate::tools::workers::Workers;
+use crate::tools::workers::{self, Workers};
 
 /// How long a client may take for the head of its first request, and of each later one once begun.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -202,31 +202,33 @@ async fn accept(shared: Arc<Loop>, listener: TcpListener) {
             (stream, address) = accept_tcp(&listener, &shared.tally) => {
                 // From the events of this thread's runtime to those of another's.
                 let Ok(stream) = stream.into_std() else { continue };
-                let (seat, shared_task) = (shared.workers.least_busy(), shared.clone());
-                let handle = seat.handle.clone();
+                let worker = shared.workers.least_busy();
+                let handle = worker.handle.clone();
                 let held = Held::new(shared.site.station.clone(), permit, shared.tracker.token());
-                let serving = async move {
-                    serve(&shared_task, stream, address, held).await;
-                    drop(seat);
-                };
-                shared.tracker.spawn_on(serving, &handle);
+                shared.tracker.spawn_on(serve(shared.clone(), stream, address, held, worker), &handle);
             }
         }
     }
 }
 
-async fn serve(shared: &Arc<Loop>, stream: StdTcpStream, address: SocketAddr, held: Held) {
+async fn serve(
+    shared: Arc<Loop>,
+    stream: StdTcpStream,
+    address: SocketAddr,
+    held: Held,
+    worker: workers::Seat,
+) {
     // Fails where the kernel watches no more descriptors: the connection is closed then.
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let stale_after = shared.site.settings.load().stale_after;
     let (wire, meter) = Wire::new(stream, stale_after);
     let spare = wire.duplicate();
-    let end = converse(shared, wire, address, &meter).await;
+    let end = converse(&shared, wire, address, &meter).await;
     let heir = meter.take_heir();
     match (end, spare) {
         (End::Bequeathed, Ok(socket)) => {
             if let Some(heir) = heir {
-                heir.inherit(&meter, socket, held);
+                heir.inherit(&meter, Estate { socket, held, worker });
             }
         }
         (End::Reset(reason), spare) => {

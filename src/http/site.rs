@@ -12,7 +12,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, USER_AGENT,
+    ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+    USER_AGENT,
 };
 use http::{HeaderValue, Method, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
@@ -23,13 +24,15 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::client::{self, ClientAddress};
 use super::guard::Asked;
+use super::heir::Bequest;
 use super::live::Lanes;
 use super::reply::{self, Problem};
 use super::routes::Routes;
 use super::settings::{Cors, Settings};
 use super::stream::{self, StreamBody, Transport};
+use super::watched::SessionPlace;
 use super::wire::Meter;
-use super::{compress, files, guard, live, metrics, page, permit, query, tracks};
+use super::{compress, files, guard, line, live, metrics, page, permit, query, tracks};
 use crate::access::{Pass, Permission, Rule};
 use crate::audio::State as Programme;
 use crate::keys::Gate;
@@ -188,7 +191,7 @@ async fn stream(State(site): State<Arc<Site>>, request: Request) -> Result<Respo
     let wanted = query::stream(request.uri().query().unwrap_or(""))?;
     let mut response = Response::new(Body::empty());
     if request.method() != Method::HEAD {
-        *response.body_mut() = Body::new(open_stream(&site, &request, wanted)?);
+        response = open_stream(&site, &request, wanted)?;
     }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -198,21 +201,31 @@ async fn stream(State(site): State<Arc<Site>>, request: Request) -> Result<Respo
     Ok(response)
 }
 
-fn open_stream(site: &Site, request: &Request, wanted: query::StreamQuery) -> Result<StreamBody, Problem> {
+fn open_stream(site: &Arc<Site>, request: &Request, wanted: query::StreamQuery) -> Result<Response, Problem> {
     let station = &site.station;
     let peer = request.extensions().get::<Peer>().cloned().ok_or_else(no_peer)?;
     let meter = peer.meter.clone();
     let reset = Reset::new(move || meter.kick());
     let transport = match request.version() {
-        Version::HTTP_11 => Transport::Chunked(peer.meter),
+        Version::HTTP_11 => Transport::Chunked,
         Version::HTTP_2 | Version::HTTP_3 => Transport::Multiplexed,
-        _ => Transport::Plain(peer.meter),
+        _ => Transport::Plain,
     };
     let registered = arrive(site, request, Stream::Frames { needs_mbps: wanted.needs_mbps(station) }, reset)?;
     let last =
         request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).and_then(LastEvent::parse);
     let heartbeat = site.settings.load().sse_heartbeat;
-    Ok(StreamBody::new(station, &wanted, last, registered, transport, heartbeat)?)
+    let body = StreamBody::new(station, &wanted, last, registered, transport, heartbeat)?;
+    if transport == Transport::Multiplexed {
+        return Ok(Response::new(Body::new(body)));
+    }
+    let session = SessionPlace::default();
+    let heir = line::heir(site.clone(), body, transport, session.clone());
+    let mut response = Response::new(Body::new(Bequest::new(peer.meter, heir)));
+    response.extensions_mut().insert(session);
+    // Nothing follows it: the connection ends with the stream.
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Ok(response)
 }
 
 /// Puts whoever asks for a stream on the list of listeners.

@@ -22,11 +22,10 @@ use super::feed::Feed;
 use super::pacing::Pacing;
 use super::place::{Place, Verdict};
 use super::query::StreamQuery;
-use super::wire::Meter;
 use crate::audio::Gap;
 use crate::error::Result;
 use crate::mux::sse::{self, Event};
-use crate::station::{Key, LastEvent, Packet, Registered, Station, Told, gap_event, state_event};
+use crate::station::{Key, LastEvent, Listener, Packet, Registered, Station, Told, gap_event, state_event};
 use crate::tools::burst::Burst;
 use crate::tools::clock;
 use crate::tools::lock::lock;
@@ -48,29 +47,22 @@ pub fn is_worth_a_line() -> bool {
 }
 
 /// How the bytes of the body reach the socket.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// HTTP/1.1: each piece is a chunk, and the connection carries this stream alone.
-    Chunked(Arc<Meter>),
-    /// HTTP/1.0: the bytes as they are, to the end of the connection.
-    Plain(Arc<Meter>),
+    /// HTTP/1.1: each piece is a chunk on a [line](super::line) of its own.
+    Chunked,
+    /// HTTP/1.0: the bytes as they are on such a line, to the end of the connection.
+    Plain,
     /// HTTP/2: interleaved with other streams; a piece counts as sent when it is handed over.
     Multiplexed,
 }
 
 impl Transport {
-    /// Bytes that an event takes on the socket.
-    fn cost(&self, event: &Event) -> usize {
+    /// What an event is on the socket.
+    pub fn framed(self, event: &Event) -> Bytes {
         match self {
-            Self::Chunked(_) => event.chunk().len(),
-            Self::Plain(_) | Self::Multiplexed => event.length(),
-        }
-    }
-
-    fn meter(&self) -> Option<&Arc<Meter>> {
-        match self {
-            Self::Chunked(meter) | Self::Plain(meter) => Some(meter),
-            Self::Multiplexed => None,
+            Self::Chunked => event.chunk().clone(),
+            Self::Plain | Self::Multiplexed => event.bytes(),
         }
     }
 }
@@ -127,9 +119,6 @@ impl StreamBody {
         // After the subscription: a change in between is told twice rather than not at all.
         let state = state_event(&station.state());
         let first = sse::connected(&registered.listener.id.to_string(), RETRY_MS);
-        if let Some(meter) = transport.meter() {
-            meter.carry(Some(registered.listener.clone()));
-        }
         let mut heartbeat = interval_at(Instant::now() + heartbeat, heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut body = Self {
@@ -287,15 +276,18 @@ impl StreamBody {
         Poll::Ready(())
     }
 
-    fn count(&self, event: &Event, captured_ns: Option<i64>) {
-        let listener = &self.registered.listener;
-        let cost = self.transport.cost(event);
-        listener.handed_over(cost, captured_ns);
-        match &self.transport {
-            Transport::Chunked(meter) => meter.expect(event.chunk()),
-            Transport::Plain(_) => {}
-            Transport::Multiplexed => listener.written(cost),
-        }
+    /// The next event, as it is on the socket; none when the programme is over. A line tells the listener what
+    /// of it was written.
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some((event, captured_ns)) = ready!(self.poll_piece(cx)) else { return Poll::Ready(None) };
+        let bytes = self.transport.framed(&event);
+        self.listener().handed_over(bytes.len(), captured_ns);
+        Poll::Ready(Some(bytes))
+    }
+
+    /// Who listens.
+    pub fn listener(&self) -> &Listener {
+        &self.registered.listener
     }
 }
 
@@ -339,22 +331,15 @@ impl Body for StreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
-        match this.poll_piece(cx) {
-            Poll::Ready(Some((event, captured_ns))) => {
-                this.count(&event, captured_ns);
-                Poll::Ready(Some(Ok(Frame::data(event.bytes()))))
-            }
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
+        let Some(bytes) = ready!(this.poll_bytes(cx)) else { return Poll::Ready(None) };
+        // Handed over is all that is known of it here.
+        this.listener().written(bytes.len());
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
-        if let Some(meter) = self.transport.meter() {
-            meter.carry(None);
-        }
         if !is_worth_a_line() {
             return;
         }

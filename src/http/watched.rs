@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::access::Refusal;
 use crate::keys::Seat;
-use crate::mux::sse;
+use crate::mux::sse::{self, Event};
 use crate::tools::lock::lock;
 
 /// Answers up to this length are on their way before anybody could end them, in bytes.
@@ -31,7 +31,7 @@ pub struct Watched {
 }
 
 /// In an answer whose connection somebody else takes over: where the place on the list of sessions goes
-/// along. That one ends then by being reset.
+/// along.
 #[derive(Debug, Clone, Default)]
 pub struct SessionPlace(Arc<Mutex<Option<Seat>>>);
 
@@ -65,13 +65,13 @@ pub fn watch(response: Response, seat: Seat) -> Response {
 }
 
 /// The event that says why.
-fn last_word(refusal: Refusal) -> Bytes {
+pub fn last_word(refusal: Refusal) -> Event {
     let code = match refusal {
         Refusal::Expired => "token_expired",
         _ => "access_revoked",
     };
     let told = json!({ "code": code, "message": format!("what you were let in by is over: {refusal}") });
-    sse::event("error", None, told.to_string().as_bytes()).bytes()
+    sse::event("error", None, told.to_string().as_bytes())
 }
 
 impl http_body::Body for Watched {
@@ -90,7 +90,7 @@ impl http_body::Body for Watched {
         };
         self.is_over = true;
         Poll::Ready(Some(if self.is_events {
-            Ok(Frame::data(last_word(refusal)))
+            Ok(Frame::data(last_word(refusal).bytes()))
         } else {
             // Its length, or its end, was promised: an answer that breaks off is how HTTP says otherwise.
             Err(axum::Error::new(std::io::Error::other("what the listener was let in by is over")))

@@ -1,5 +1,4 @@
-//! The I/O of one connection: knows when a peer stopped taking, and credits a
-//! live stream with what really reached the socket.
+//! The I/O of one connection: knows when a peer stopped taking, and what goes past the HTTP library.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -10,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -18,7 +17,6 @@ use tokio::sync::Notify;
 
 use super::heir::{Heir, KickHeir};
 use super::passage::{Passage, Sender, is_stand_in};
-use crate::station::Listener;
 use crate::tools::clock;
 use crate::tools::lock::lock;
 
@@ -53,12 +51,8 @@ pub struct Meter {
     has_heir: AtomicBool,
     /// All is on the socket, and there is an heir.
     freed: Notify,
-    /// The live stream that this connection carries. Never contended: the connection's own task alone uses it.
-    listener: Mutex<Option<Arc<Listener>>>,
     /// Bytes of files on their way to this connection.
     passage: Passage,
-    /// The chunk that the stream gave last, as it will be on the wire.
-    expected: Mutex<Bytes>,
 }
 
 impl Meter {
@@ -77,20 +71,8 @@ impl Meter {
             heir: Mutex::new(None),
             has_heir: AtomicBool::new(false),
             freed: Notify::new(),
-            listener: Mutex::new(None),
             passage: Passage::default(),
-            expected: Mutex::default(),
         }
-    }
-
-    /// What is written from now on belongs to this stream, or to none.
-    pub fn carry(&self, listener: Option<Arc<Listener>>) {
-        *lock(&self.listener) = listener;
-    }
-
-    /// What the stream hands over next will be framed as this chunk, which lies in memory as a whole.
-    pub fn expect(&self, chunk: &Bytes) {
-        *lock(&self.expected) = chunk.clone();
     }
 
     /// The connection is to be reset, whoever has it.
@@ -177,19 +159,16 @@ impl Meter {
 
     fn note_write(&self, result: &Poll<io::Result<usize>>) {
         match result {
-            Poll::Ready(Ok(bytes)) => self.note_taken(*bytes),
+            Poll::Ready(Ok(_)) => self.note_taken(),
             Poll::Pending => self.note_refusal(),
             Poll::Ready(Err(_)) => {}
         }
     }
 
-    /// The socket took so many bytes of a stream, or anything else.
-    fn note_taken(&self, bytes: usize) {
+    /// The socket took something.
+    fn note_taken(&self) {
         self.stuck_since_ns.store(0, Ordering::Relaxed);
         self.active_ns.store(clock::mono_ns(), Ordering::Relaxed);
-        if let Some(listener) = &*lock(&self.listener) {
-            listener.written(bytes);
-        }
     }
 
     /// The socket took nothing. Only the first of many refusals begins the time.
@@ -328,7 +307,7 @@ impl Wire {
         poll_fn(|cx| {
             let result = self.poll_offer(cx, &mut send);
             match &result {
-                Poll::Ready(Ok(_)) => self.meter.note_taken(0),
+                Poll::Ready(Ok(_)) => self.meter.note_taken(),
                 Poll::Ready(Err(_)) => {}
                 Poll::Pending => self.meter.note_refusal(),
             }
@@ -363,13 +342,6 @@ impl Wire {
     /// Writes memory, or the files that stand-ins mean.
     fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match bufs.iter().position(|buf| is_stand_in(buf)) {
-            None if bufs.len() > 1 => {
-                let expected = lock(&self.meter.expected);
-                match one_piece(&expected, bufs) {
-                    Some(piece) => Pin::new(&mut self.stream).poll_write(cx, piece),
-                    None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
-                }
-            }
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
             Some(first) if bufs[..first].iter().all(|buf| buf.is_empty()) => {
                 self.sender.poll_send(&self.meter.passage, &self.stream, bufs[first].len(), cx)
@@ -378,23 +350,6 @@ impl Wire {
             Some(first) => Pin::new(&mut self.stream).poll_write_vectored(cx, &bufs[..first]),
         }
     }
-}
-
-/// What several slices say, where it lies in `chunk` as one: the HTTP library frames a chunk by a slice before it
-/// and one after. One slice is written at less cost than three, and the difference is a good part of what
-/// a listener costs.
-fn one_piece<'a>(chunk: &'a [u8], bufs: &[IoSlice<'_>]) -> Option<&'a [u8]> {
-    let inside = |buf: &&[u8]| chunk.as_ptr_range().contains(&buf.as_ptr());
-    let slices = || bufs.iter().map(|buf| &**buf);
-    let at = slices().position(|buf| inside(&buf))?;
-    let before: usize = slices().take(at).map(<[u8]>::len).sum();
-    let begin = (bufs[at].as_ptr().addr() - chunk.as_ptr().addr()).checked_sub(before)?;
-    let mut rest = &chunk[begin..];
-    for buf in slices() {
-        let is_same = std::ptr::eq(rest.as_ptr(), buf.as_ptr()) && rest.len() >= buf.len();
-        rest = if is_same { &rest[buf.len()..] } else { rest.strip_prefix(buf)? };
-    }
-    Some(&chunk[begin..chunk.len() - rest.len()])
 }
 
 impl AsyncRead for Wire {
@@ -446,27 +401,5 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_are_one_piece_where_they_say_what_lies_there() {
-        let chunk = b"3\r\nabc\r\n".to_vec();
-        let (data, elsewhere) = (&chunk[3..6], b"abc".to_vec());
-        let piece = |bufs: &[&[u8]]| {
-            let bufs: Vec<IoSlice<'_>> = bufs.iter().map(|buf| IoSlice::new(buf)).collect();
-            one_piece(&chunk, &bufs).map(<[u8]>::to_vec)
-        };
-        assert_eq!(piece(&[b"3\r\n", data, b"\r\n"]).as_deref(), Some(&b"3\r\nabc\r\n"[..]));
-        assert_eq!(piece(&[b"\n", data, b"\r"]).as_deref(), Some(&b"\nabc\r"[..]), "after a short write");
-        assert_eq!(piece(&[&data[1..], b"\r\n"]).as_deref(), Some(&b"bc\r\n"[..]));
-        assert_eq!(piece(&[b"4\r\n", data, b"\r\n"]), None, "another length");
-        assert_eq!(piece(&[b"head\r\n\r\n3\r\n", data, b"\r\n"]), None, "more than lies before");
-        assert_eq!(piece(&[b"3\r\n", data, b"\r\n4\r\n"]), None, "more than lies behind");
-        assert_eq!(piece(&[b"3\r\n", &elsewhere, b"\r\n"]), None, "other memory");
     }
 }

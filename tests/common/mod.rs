@@ -297,8 +297,11 @@ pub fn talasctl() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_talasd")).with_file_name("talasctl");
     if !path.exists() {
         let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        // Where the daemon was built, however that was chosen.
+        let target = path.ancestors().nth(2).unwrap();
         let built = Command::new(env!("CARGO"))
-            .args(["build", "-q", "-p", "talasctl", "--profile", profile])
+            .args(["build", "-q", "-p", "talasctl", "--profile", profile, "--target-dir"])
+            .arg(target)
             .status();
         assert!(built.unwrap().success());
     }

@@ -1,8 +1,8 @@
 //! The bodies of live streams.
 //!
-//! Over HTTP/1 a stream has its connection to itself, to the end of it. So the body only waits until the
-//! head of the answer is on the socket, and then a [lane](super::lane) takes the connection over: no task,
-//! no timer and no buffer for a listener. Over HTTP/2 the body reads the rendition's log itself.
+//! Over HTTP/1 a stream has its connection to itself, to the end of it, and a [lane](super::lane) takes it
+//! over after the head: no task, no timer and no buffer for a listener. Over HTTP/2 the body is what stands
+//! here: it reads the rendition's log itself.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -14,41 +14,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use super::seat::{End, Now, Ticket, tell_end};
-use crate::http::heir::Heir;
-use crate::http::wire::Meter;
 use crate::station::Station;
 use crate::station::live::Group;
 use crate::tools::spread::{Cursor, Next};
-
-/// Waits for the head to be written; what comes then goes another way.
-#[derive(Debug)]
-pub struct Bequest {
-    meter: Arc<Meter>,
-    heir: Option<Heir>,
-}
-
-impl Bequest {
-    /// The connection of this meter goes to the heir.
-    pub fn new(meter: Arc<Meter>, heir: Heir) -> Self {
-        Self { meter, heir: Some(heir) }
-    }
-}
-
-impl Body for Bequest {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(heir) = self.heir.take() {
-            self.meter.bequeath(heir);
-        }
-        // Never woken: the connection is taken from under it.
-        Poll::Pending
-    }
-}
 
 /// Reads the log itself.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! The lanes of a door: as many as the machine has cores, started by the first listener.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -10,7 +9,7 @@ use uuid::Uuid;
 use super::lane::{Lane, Order, Way};
 use super::seat::{Seat, Ticket};
 use crate::error::Result;
-use crate::http::heir::Held;
+use crate::http::heir::{Estate, Held};
 use crate::keys::Seat as Session;
 use crate::station::Station;
 use crate::tools::lock::lock;
@@ -104,7 +103,8 @@ impl Entry {
     }
 
     /// Seats a listener on a connection of its own.
-    pub fn seat(&self, socket: OwnedFd, ticket: Ticket, (held, session): (Held, Option<Session>)) {
+    pub fn seat(&self, estate: Estate, ticket: Ticket, session: Option<Session>) {
+        let Estate { socket, held, worker: _ } = estate;
         self.taken.fetch_add(1, Ordering::Relaxed);
         let taken = Taken(self.taken.clone());
         self.way.tell(Order::Seat(Box::new(Seat::new(

@@ -21,7 +21,7 @@ use axum::routing::{get, post};
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Version};
 
-use super::heir::Heir;
+use super::heir::{Bequest, Heir};
 use super::reply::Problem;
 use super::routes::Routes;
 use super::site::{Peer, Site, arrive, no_peer};
@@ -30,7 +30,7 @@ use crate::mux::icy::{self, Weaver};
 use crate::station::live::Suffix;
 use crate::station::{Reset, Stream};
 use address::Wish;
-use body::{Bequest, Pulled};
+use body::Pulled;
 pub use lanes::Lanes;
 use seat::Ticket;
 
@@ -155,8 +155,7 @@ fn open(
     let (way, id) = (lane.clone(), ticket.registered.listener.id);
     let session = SessionPlace::default();
     let place = session.clone();
-    let heir =
-        Heir::new(move |socket, held| lane.seat(socket, ticket, (held, place.take())), move || way.kick(id));
+    let heir = Heir::new(move |estate| lane.seat(estate, ticket, place.take()), move || way.kick(id));
     let mut response = response.map(|_| Body::new(Bequest::new(peer.meter, heir)));
     response.extensions_mut().insert(session);
     Ok(response)

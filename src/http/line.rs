@@ -1,0 +1,178 @@
+//! A stream of events that has its connection to itself.
+//!
+//! Over HTTP/1 nothing follows such a stream on its connection. So once the head of the answer is on the
+//! socket, the HTTP library is out of it, and its buffers and layers with it: what a listener then takes is
+//! one task that writes shared memory to a socket, an event with each call.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpStream as StdTcpStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use futures_util::task::AtomicWaker;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use super::heir::{Estate, Heir, Held};
+use super::site::Site;
+use super::stream::{StreamBody, Transport};
+use super::watched::{SessionPlace, last_word};
+use super::wire::Wire;
+use crate::keys::Seat as Session;
+use crate::tools::workers;
+
+/// The chunk that ends a chunked answer.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The heir of a connection whose answer is this stream.
+pub fn heir(site: Arc<Site>, stream: StreamBody, transport: Transport, session: SessionPlace) -> Heir {
+    let kick = Arc::<Kick>::default();
+    let kicked = kick.clone();
+    let begin = move |Estate { socket, held, worker }: Estate| {
+        // Fails where the kernel watches no more descriptors: the connection is closed then.
+        let Ok(socket) = TcpStream::from_std(StdTcpStream::from(socket)) else { return };
+        let session = session.take();
+        let line = Line {
+            socket,
+            stream,
+            transport,
+            rest: Bytes::new(),
+            is_last: false,
+            stuck: None,
+            session,
+            kicked,
+            site,
+            _held: held,
+            _worker: worker,
+        };
+        tokio::spawn(line.run());
+    };
+    Heir::new(begin, move || kick.kick())
+}
+
+/// Asks a line to reset its connection.
+#[derive(Debug, Default)]
+struct Kick {
+    is_asked: AtomicBool,
+    line: AtomicWaker,
+}
+
+impl Kick {
+    fn kick(&self) {
+        self.is_asked.store(true, Ordering::Release);
+        self.line.wake();
+    }
+}
+
+struct Line {
+    socket: TcpStream,
+    stream: StreamBody,
+    transport: Transport,
+    /// What is not written yet of the event under way.
+    rest: Bytes,
+    /// Nothing comes after it.
+    is_last: bool,
+    /// Runs while the peer takes nothing.
+    stuck: Option<Pin<Box<Sleep>>>,
+    session: Option<Session>,
+    kicked: Arc<Kick>,
+    site: Arc<Site>,
+    _held: Held,
+    _worker: workers::Seat,
+}
+
+/// How a line ends.
+enum End {
+    /// All was said, or the peer is gone.
+    Closed,
+    /// The connection is to be reset, for this reason.
+    Reset(&'static str),
+}
+
+impl Line {
+    async fn run(mut self) {
+        if let End::Reset(reason) = std::future::poll_fn(|cx| self.poll_end(cx)).await {
+            let connection = self.stream.listener().id;
+            tracing::debug!(event = "connection_reset", %connection, reason, "connection reset");
+            Wire::reset_on_close(&self.socket);
+        }
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.kicked.line.register(cx.waker());
+        if self.kicked.is_asked.load(Ordering::Acquire) {
+            return Poll::Ready(End::Reset("kicked"));
+        }
+        if self.poll_gone(cx).is_ready() {
+            return Poll::Ready(End::Closed);
+        }
+        loop {
+            match self.poll_rest(cx) {
+                Poll::Ready(Ok(())) if self.is_last => return Poll::Ready(End::Closed),
+                Poll::Ready(Ok(())) => {}
+                // The peer's own doing: nobody is left to tell.
+                Poll::Ready(Err(_)) => return Poll::Ready(End::Closed),
+                Poll::Pending => return self.poll_stuck(cx),
+            }
+            self.rest = ready!(self.poll_bytes(cx));
+        }
+    }
+
+    /// Resolves when the peer closes. What else it says is of no interest: it has its answer.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut ignored = [0; 512];
+        loop {
+            match ready!(self.socket.poll_read_ready(cx)).and_then(|()| self.socket.try_read(&mut ignored)) {
+                Ok(0) => return Poll::Ready(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.rest.is_empty() {
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.rest))?;
+            self.rest.advance(written);
+            self.stream.listener().written(written);
+            self.stuck = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Resolves when the peer has taken nothing for too long.
+    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let stale_after = || self.site.settings.load().stale_after;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(stale_after())));
+        stuck.as_mut().poll(cx).map(|()| End::Reset("the peer takes nothing"))
+    }
+
+    /// What is to be written next.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let refusal = match &self.session {
+            Some(session) => session.poll_ended(cx),
+            None => Poll::Pending,
+        };
+        if let Poll::Ready(refusal) = refusal {
+            let word = self.transport.framed(&last_word(refusal));
+            return Poll::Ready(self.end(&word));
+        }
+        match ready!(self.stream.poll_bytes(cx)) {
+            Some(bytes) => Poll::Ready(bytes),
+            None => Poll::Ready(self.end(b"")),
+        }
+    }
+
+    /// These words, and then no more.
+    fn end(&mut self, words: &[u8]) -> Bytes {
+        self.is_last = true;
+        let end = if self.transport == Transport::Chunked { LAST_CHUNK } else { b"" };
+        [words, end].concat().into()
+    }
+}
