@@ -3,6 +3,7 @@
 //! Not in here: what a command asks the daemon (`call`) and how its answer looks (`show`).
 
 mod access;
+mod appliance;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use talas_wire::Fault;
 
 pub use access::{AccessWish, KeyWish, RoleWish, TokenEnd, TokenWish};
+pub use appliance::SetupWish;
 
 /// Where the packaged daemon listens.
 const SYSTEM_SOCKET: &str = "/run/talas/talasd.sock";
@@ -103,11 +105,24 @@ pub enum Command {
               allow_negative_numbers = true)]
         watched: Duration,
     },
+    /// Set the appliance up: which device, who may listen, the first token; asks where nothing is said
+    Setup(SetupWish),
+    /// Gather what somebody needs who is to help, in a file without secrets
+    SupportBundle {
+        /// The file to write, - for standard output; nothing makes one here
+        file: Option<PathBuf>,
+    },
     /// Print what completes these commands in a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write the manual pages of these commands, for who packages them
+    #[command(hide = true)]
+    Manual {
+        /// The directory to write them to
+        directory: PathBuf,
     },
 }
 

@@ -15,10 +15,13 @@ mod human;
 mod interrupt;
 mod lines;
 mod listeners;
+mod manual;
 mod run;
 mod screen;
 mod selftest;
+mod setup;
 mod show;
+mod support;
 mod text;
 mod top;
 

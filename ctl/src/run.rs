@@ -11,9 +11,12 @@ use crate::client::{Answer, Client, Event};
 use crate::completions;
 use crate::error::{CLIENT_VERSION, Error, Kind, Result};
 use crate::listeners;
+use crate::manual;
 use crate::screen::Screen;
 use crate::selftest;
+use crate::setup;
 use crate::show::{self, View};
+use crate::support;
 use crate::text::{Ink, Page, Piece, sentence};
 use crate::top;
 
@@ -37,7 +40,10 @@ pub fn run(args: &Args) -> Result<()> {
         }
         Command::Top => top::run(args, &screen),
         Command::Selftest { watched } => selftest::run(args, *watched, &mut screen),
+        Command::Setup(wish) => setup::run(args, wish, &mut screen),
+        Command::SupportBundle { file } => support::run(args, file.as_deref(), &mut screen),
         Command::Completions { shell } => screen.text(&completions::script(*shell)?),
+        Command::Manual { directory } => manual::write(directory).map(drop),
     }
 }
 
@@ -153,7 +159,8 @@ fn missed_notice(missed: u64, columns: Option<usize>) -> Page {
     show::missed(missed).map_or_else(Page::new, notice)
 }
 
-fn view(screen: &Stdout) -> View {
+/// What a page depends on, now and on this screen.
+pub fn view<W: std::io::Write>(screen: &Screen<W>) -> View {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     View { now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX), columns: screen.columns() }
 }

@@ -86,8 +86,9 @@ impl<W: Write> Screen<W> {
         self.put(&frame)
     }
 
-    /// Leaves what was drawn, below whatever the terminal echoed for Ctrl-C.
+    /// Leaves what was drawn, below whatever the terminal echoed for Ctrl-C. What is drawn next goes below it.
     pub fn leave(&mut self) -> Result<()> {
+        self.drawn = (0, None);
         if self.is_terminal { self.put("\n") } else { Ok(()) }
     }
 
@@ -138,6 +139,14 @@ impl<W: Write> Screen<W> {
                 _ => Error::new(Kind::Failed, format!("cannot write to standard output: {error}")),
             }
         })
+    }
+}
+
+#[cfg(test)]
+impl Screen<Vec<u8>> {
+    /// One that nobody sees.
+    pub fn memory() -> Self {
+        Self { out: Vec::new(), colour: false, is_terminal: false, columns: None, drawn: (0, None) }
     }
 }
 

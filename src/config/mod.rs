@@ -22,6 +22,8 @@ mod keys;
 mod layer;
 mod listing;
 mod live;
+mod manual;
+mod network;
 mod print;
 mod read;
 mod roles;
@@ -40,6 +42,8 @@ use document::Document;
 
 pub use environment::Environment;
 pub use listing::{Difference, differences};
+pub use manual::manual;
+pub use network::network_needs;
 pub use print::{print, sample};
 
 /// Everything that can be set.

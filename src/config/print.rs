@@ -34,10 +34,16 @@ pub fn print(config: &Config) -> String {
 
 /// The file that is shipped as `etc/talasd.toml`: all defaults, as the service has them.
 pub fn sample() -> String {
+    let config = service_defaults();
+    printed(&config, &config)
+}
+
+/// All defaults, as the service has them.
+pub(super) fn service_defaults() -> Config {
     let mut config = Config::default();
     config.control.socket = SERVICE_SOCKET.into();
     config.library.dirs = vec![SERVICE_LIBRARY.into()];
-    printed(&config, &config)
+    config
 }
 
 fn printed(config: &Config, defaults: &Config) -> String {
@@ -78,18 +84,19 @@ impl Printer {
     fn is_said(&self) -> bool {
         self.has_profile && self.table.starts_with(PROFILE)
     }
+}
 
-    fn takes<T>(&self, path: &str, form: &impl Form<T>) -> String {
-        let expects = form.expects();
-        let mut letters = expects.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase()).into_iter();
-        let takes: String = first.chain(letters).collect();
-        match self.defaults.get(path).filter(|_| form.has_default()) {
-            // Each profile has its own, which stand there.
-            _ if path.starts_with(PROFILE) => format!("{takes}."),
-            Some(default) => format!("{takes}. Default: {default}"),
-            None => format!("{takes}. Must be given."),
-        }
+/// What a key takes, and what it has by default.
+pub(super) fn takes<T>(path: &str, form: &impl Form<T>, defaults: &BTreeMap<String, String>) -> String {
+    let expects = form.expects();
+    let mut letters = expects.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase()).into_iter();
+    let takes: String = first.chain(letters).collect();
+    match defaults.get(path).filter(|_| form.has_default()) {
+        // Each profile has its own, which stand there.
+        _ if path.starts_with(PROFILE) => format!("{takes}."),
+        Some(default) => format!("{takes}. Default: {default}"),
+        None => format!("{takes}. Must be given."),
     }
 }
 
@@ -109,7 +116,7 @@ impl Keys for Printer {
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, about: &'static str) {
         let (value, mark) = (form.write(value), self.mark);
         if !self.is_said() {
-            let takes = self.takes(&format!("{}.{name}", self.table), form);
+            let takes = takes(&format!("{}.{name}", self.table), form, &self.defaults);
             self.line(format_args!(""));
             self.comment(about);
             self.comment(&takes);

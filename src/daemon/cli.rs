@@ -4,9 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
+use super::manual;
 use crate::config::{self, Loaded};
+
+/// Where the package has the drop-in that opens the service's sandbox to the network.
+pub const NETWORK_DROP_IN: &str = "/usr/share/doc/talasd/examples/talasd-network.conf";
 
 /// Captures sound and serves it: live frames over HTTP, steered by talasctl.
 #[derive(Debug, Parser)]
@@ -25,6 +29,31 @@ pub struct Arguments {
     /// Print the effective configuration, itself a valid file, and exit
     #[arg(long)]
     pub print_config: bool,
+    /// Print a manual page, for who packages this program, and exit
+    #[arg(long, value_name = "PAGE", hide = true, conflicts_with_all = ["check", "print_config"])]
+    pub manual: Option<Page>,
+}
+
+/// The manual pages that are made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Page {
+    /// `talasd(8)`
+    Talasd,
+    /// `talasd.toml(5)`
+    #[value(name = "talasd.toml")]
+    Configuration,
+}
+
+impl Page {
+    /// Prints it.
+    pub fn print(self) {
+        let page = match self {
+            Self::Talasd => manual::manual(),
+            Self::Configuration => config::manual(),
+        };
+        // A reader that closed the pipe has had enough.
+        let _ = std::io::stdout().write_all(page.as_bytes());
+    }
 }
 
 /// Answers `--check` and `--print-config`; `None` asks for the daemon itself.
@@ -38,6 +67,9 @@ pub fn answer(arguments: &Arguments, loaded: &Loaded) -> Option<ExitCode> {
     let text = if arguments.print_config {
         config::print(&loaded.config)
     } else {
+        for need in config::network_needs(&loaded.config) {
+            eprintln!("note: {need}: talasd.service needs the drop-in {NETWORK_DROP_IN} for that");
+        }
         let file =
             loaded.file.as_ref().map_or_else(|| "the defaults".to_owned(), |file| file.display().to_string());
         format!("{file}: ok\n")

@@ -6,6 +6,7 @@
 mod admin;
 mod cli;
 mod drain;
+mod manual;
 mod notify;
 mod panic;
 mod reload;
@@ -30,7 +31,7 @@ use crate::library::Library;
 use crate::station::{self, Station};
 use crate::tools::stop::{self, Stop, StopOwner};
 use crate::tools::workers::Crew;
-use crate::tools::{journal, listen, paths};
+use crate::tools::{journal, paths};
 use cli::Arguments;
 use reload::{Handles, Reloader};
 
@@ -47,6 +48,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 });
         }
     };
+    if let Some(page) = arguments.manual {
+        page.print();
+        return ExitCode::SUCCESS;
+    }
     let environment = Environment::of_process();
     let loaded = match config::load(arguments.config.as_deref(), &environment) {
         Ok(loaded) => loaded,
@@ -111,9 +116,9 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let Loaded { config, warnings, .. } = loaded;
     sockets::raise_descriptor_limit();
     capture::guard_budget()?;
-    let inherited = sockets::Inherited::take()?;
-    let listeners = sockets::http(inherited.http, &config.http.listen)?;
-    let metrics_listener = config.http.metrics_listen.map(listen::bind_tcp).transpose()?;
+    let mut inherited = sockets::Inherited::take()?;
+    let metrics_listener = sockets::metrics(&inherited, config.http.metrics_listen)?;
+    let listeners = sockets::http(&mut inherited, &config.http.listen)?;
     let (station, parts) = Station::build(
         &config.capture,
         config.live.clone(),

@@ -1,9 +1,9 @@
 //! The listening sockets: inherited from systemd, or bound here.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -11,6 +11,7 @@ use nix::sys::socket::{
     AddressFamily, SockType, SockaddrLike, SockaddrStorage, getsockname, getsockopt, sockopt,
 };
 
+use super::cli::NETWORK_DROP_IN;
 use super::internal;
 use crate::error::{Error, Kind, Result};
 use crate::tools::listen;
@@ -67,7 +68,6 @@ impl Inherited {
 }
 
 fn listening_family(fd: &OwnedFd) -> Option<AddressFamily> {
-    use std::os::fd::AsRawFd;
     let is_stream = getsockopt(fd, sockopt::SockType).ok()? == SockType::Stream;
     let listens = getsockopt(fd, sockopt::AcceptConn).ok()?;
     let address: SockaddrStorage = getsockname(fd.as_raw_fd()).ok()?;
@@ -77,17 +77,71 @@ fn listening_family(fd: &OwnedFd) -> Option<AddressFamily> {
 /// The HTTP listeners: inherited ones replace the configured addresses.
 ///
 /// # Errors
-/// [`Kind::Required`] when an address cannot be had.
-pub fn http(inherited: Vec<TcpListener>, configured: &[SocketAddr]) -> Result<Vec<TcpListener>> {
-    if inherited.is_empty() {
+/// [`Kind::Required`] when an address cannot be had, or when nobody could reach it.
+pub fn http(inherited: &mut Inherited, configured: &[SocketAddr]) -> Result<Vec<TcpListener>> {
+    if inherited.http.is_empty() {
+        let otherwise = "start talasd-http.socket, whose listeners are inherited, or";
+        ensure_reachable(inherited, "http.listen", otherwise)?;
         return bind_all(configured);
     }
+    let inherited = std::mem::take(&mut inherited.http);
     let bound: Vec<SocketAddr> = inherited.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     if bound != configured {
         tracing::warn!(event = "listen_replaced", inherited = ?bound, configured = ?configured,
             "inherited sockets replace http.listen");
     }
     Ok(inherited)
+}
+
+/// The listener of the metrics alone, where one is configured.
+///
+/// # Errors
+/// As [`http`].
+pub fn metrics(inherited: &Inherited, configured: Option<SocketAddr>) -> Result<Option<TcpListener>> {
+    let Some(address) = configured else { return Ok(None) };
+    ensure_reachable(inherited, "http.metrics_listen", "leave it out, or")?;
+    listen::bind_tcp(address).map(Some)
+}
+
+/// Refuses to listen where nobody is: in a network namespace that a unit's `PrivateNetwork=` made.
+fn ensure_reachable(inherited: &Inherited, key: &str, otherwise: &str) -> Result<()> {
+    if !is_in_private_network(inherited) {
+        return Ok(());
+    }
+    let message = format!(
+        "{key} would be heard by nobody, as this service has a network of its own (PrivateNetwork=): \
+         {otherwise} give the service the drop-in {NETWORK_DROP_IN}"
+    );
+    Err(Error::new(Kind::Required, message))
+}
+
+/// Whether a service manager shut this process off from the machine's network: then the sockets that it made
+/// for this process, standard error among them, are of another network than those made here.
+fn is_in_private_network(inherited: &Inherited) -> bool {
+    let stderr = std::io::stderr();
+    let http = inherited.http.iter().map(AsFd::as_fd);
+    let control = inherited.control.iter().map(AsFd::as_fd);
+    let of_manager = http.chain(control).chain([stderr.as_fd()]).find_map(network_cookie);
+    let own = UnixDatagram::unbound().ok().and_then(|socket| network_cookie(socket.as_fd()));
+    of_manager.zip(own).is_some_and(|(managers, own)| managers != own)
+}
+
+/// What the kernel numbers the network of a socket by; nothing before Linux 5.14, and for what is no socket.
+fn network_cookie(socket: BorrowedFd<'_>) -> Option<u64> {
+    let mut cookie = 0u64;
+    let mut length = size_of_val(&cookie) as libc::socklen_t;
+    #[expect(unsafe_code, reason = "no binding knows SO_NETNS_COOKIE")]
+    // SAFETY: the descriptor is open, and the kernel writes at most `length` bytes, which `cookie` has.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0).then_some(cookie)
 }
 
 /// Binds every address. A machine without IPv6 has no `::1`: then the other addresses are enough.
