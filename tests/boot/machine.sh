@@ -2,11 +2,13 @@
 # Boots systemd as process 1 of a machine made of namespaces: no image, no download, about a second.
 #
 #   machine.sh check            says whether this machine is able to
-#   machine.sh TREE SHARED      boots
+#   machine.sh TREE SHARED      boots this machine's own programs
+#   machine.sh TREE SHARED SYSTEM   boots the system in the folder SYSTEM, such as one from debootstrap
 #
 # TREE/usr is laid over this machine's own /usr, TREE/etc is the whole of /etc, SHARED appears as
 # /srv/shared. Everything else begins empty, so nothing that this machine is configured to do happens
-# in there. What systemd reaches is for the caller to see: `default.target` comes from TREE.
+# in there. What systemd reaches is for the caller to see: `default.target` comes from TREE. With SYSTEM
+# both are added to what it has; what is written in there goes to memory, and SYSTEM stays as it is.
 #
 # Prints one line, "init PID" with the number of process 1 as seen from outside, or "cannot REASON" when
 # this machine is not able to. The booted machine lives until stdin ends; nothing of it is left then.
@@ -90,19 +92,33 @@ make_devices() {
     ln -s /proc/self/fd dev/fd
 }
 
+# An empty system around this machine's programs.
+make_system_of_ours() {
+    local link
+    mkdir usr etc proc sys dev run tmp var root srv srv/shared old
+    mount -t overlay -o "ro,lowerdir=$1/usr:/usr" overlay usr
+    for link in /bin /sbin /lib /lib32 /lib64 /libx32; do
+        [ ! -L "$link" ] || cp -P "$link" .
+    done
+}
+
 # Runs in the new namespaces, and becomes systemd.
 inside() {
-    local tree=$1 shared=$2 link init
+    local tree=$1 shared=$2 system=$3 init
     # Of the old /proc: the number that the outside knows this process by.
     read -r init _ </proc/self/stat
     mount --make-rprivate /
     mount -t tmpfs -o mode=755 tmpfs "$tree/root"
     cd "$tree/root"
-    mkdir usr etc proc sys dev run tmp var root srv srv/shared old
-    mount -t overlay -o "ro,lowerdir=$tree/usr:/usr" overlay usr
-    for link in /bin /sbin /lib /lib32 /lib64 /libx32; do
-        [ ! -L "$link" ] || cp -P "$link" .
-    done
+    if [ -n "$system" ]; then
+        mkdir upper work machine
+        mount -t overlay -o "lowerdir=$system,upperdir=$PWD/upper,workdir=$PWD/work" overlay machine
+        cd machine
+        mkdir -p srv/shared old
+        cp -r "$tree/usr/." usr
+    else
+        make_system_of_ours "$tree"
+    fi
     cp -r "$tree/etc/." etc
     tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
     mount --bind "$shared" srv/shared
@@ -126,7 +142,7 @@ inside() {
 }
 
 if [ "${1:-}" = inside ]; then
-    inside "$2" "$3"
+    inside "$2" "$3" "${4:-}"
 fi
 
 [ "$(id -u)" -eq 0 ] || cannot "boot systemd without being root"
@@ -147,7 +163,7 @@ make_cgroups 2>/dev/null || cannot "make cgroups: not allowed here"
         echo "$BASHPID" >"$root/$name/cgroup.procs"
     done
     exec unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child \
-        "$BASH" "${BASH_SOURCE[0]}" inside "$1" "$2"
+        "$BASH" "${BASH_SOURCE[0]}" inside "$1" "$2" "${3:-}"
 ) &
 machine=$!
 trap 'kill -KILL "$machine" 2>/dev/null || true; wait "$machine" 2>/dev/null || true; remove_cgroups' EXIT

@@ -226,7 +226,11 @@ impl Sse {
             }
             Heard::Gap(gap) => {
                 let field = |name: &str| gap[name].as_u64().unwrap();
-                let (number, position) = self.next.expect("no gap before the first block");
+                let Some((number, position)) = self.next else {
+                    // Of a restart: where it is from is known to the listener alone.
+                    assert_eq!(gap["reason"], "restart", "no gap before the first block: {gap}");
+                    return;
+                };
                 assert_eq!(field("from_frame"), number, "a gap begins where the blocks end: {gap}");
                 (number, position, (field("to_frame") + 1, position + field("lost_samples")))
             }
