@@ -4,12 +4,12 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench docs
+.PHONY: help run test test-appliance lint bench docs deb reproducible
 
 help: ## Show this list
 	@echo 'make TARGET, where TARGET is one of'
-	@sed -n 's/^\([a-z]*\): ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
-		printf '  %-6s %s\n' "$$name" "$$text"; \
+	@sed -n 's/^\([a-z-]*\): ## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  %-14s %s\n' "$$name" "$$text"; \
 	done
 
 run: ## Build talasd and run it here; ARGS="--config my.toml" passes arguments
@@ -17,6 +17,9 @@ run: ## Build talasd and run it here; ARGS="--config my.toml" passes arguments
 
 test: ## Build everything, run every test, then lint; needs no sound card
 	@scripts/test.sh
+
+test-appliance: ## Build the packages and try them on a Debian booted for it; needs root
+	@scripts/test-appliance.sh
 
 lint: ## Check format, clippy, documentation and scripts
 	@scripts/lint.sh
@@ -32,3 +35,9 @@ bench: ## Measure the parts, and beside nginx and Icecast the whole; ARGS="encod
 
 docs: ## Build the documentation of the code and check the links of the rest
 	@scripts/docs.sh
+
+deb: ## Build the Debian packages into target/deb
+	@scripts/deb.sh
+
+reproducible: ## Build the packages twice, in two places, and compare them
+	@scripts/deb.sh --reproducible

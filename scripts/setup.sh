@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh run     to build and run
 #   scripts/setup.sh test    to test as well
+#   scripts/setup.sh deb     to build packages
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -30,6 +31,12 @@ missing_packages() {
         # Live streams are tested in players.
         command -v mpv >/dev/null || echo mpv
         command -v node >/dev/null || echo nodejs
+    fi
+    if [ "$purpose" = deb ]; then
+        command -v dpkg-buildpackage >/dev/null || echo dpkg-dev
+        command -v dh >/dev/null || echo debhelper
+        command -v lintian >/dev/null || echo lintian
+        command -v python3 >/dev/null || echo python3
     fi
 }
 
@@ -76,8 +83,8 @@ rust() {
 }
 
 case $purpose in
-    run | test) ;;
-    *) fail "usage: scripts/setup.sh run|test" ;;
+    run | test | deb) ;;
+    *) fail "usage: scripts/setup.sh run|test|deb" ;;
 esac
 rust
 packages
