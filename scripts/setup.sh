@@ -28,6 +28,9 @@ missing_packages() {
         command -v ffmpeg >/dev/null || echo ffmpeg
         # The page is tested in a real browser, and its parts alone by node.
         command -v chromium >/dev/null || echo chromium
+        # Live sound is sent to a server.
+        command -v icecast2 >/dev/null || echo icecast2
+        command -v openssl >/dev/null || echo openssl
         # Live streams are tested in players.
         command -v mpv >/dev/null || echo mpv
         command -v node >/dev/null || echo nodejs

@@ -35,7 +35,7 @@
 //! `capture` has a deadline and may not allocate, lock or log (`capture::worker`). `keeper` opens and
 //! reopens the source. `pump` and `encode-*` are plain threads. `admin` runs the control socket, the
 //! watchdog and the housekeeping on its own runtime, so that `talasctl status` answers while the
-//! workers that serve HTTP are drowned.
+//! workers that serve HTTP are drowned. Each server that is fed has a `push` thread, a listener like others.
 
 pub mod access;
 pub mod audio;

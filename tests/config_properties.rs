@@ -13,6 +13,8 @@ use talasd::config::{self, Config, Environment};
 use talasd::dsp::effect::Effect;
 use talasd::error::Result;
 use talasd::http::settings::{self as http, Cors};
+use talasd::station::live::Suffix;
+use talasd::station::push::Settings as Push;
 use talasd::tools::journal::Verbosity;
 
 /// Text that has quotes, backslashes, hashes and letters of all sorts, and no control character.
@@ -127,11 +129,37 @@ fn effects() -> impl Strategy<Value = Vec<Effect>> {
     vec(effect, 0..5)
 }
 
+/// Passwords are not printed, so they cannot be read back.
+fn pushes() -> impl Strategy<Value = Vec<Push>> {
+    let formats = vec![Suffix::Mp3, Suffix::Aac, Suffix::Opus, Suffix::Ogg];
+    let words = (ANY_TEXT, ANY_TEXT, any::<bool>(), select(formats));
+    let scheme = select(vec!["icecast", "http", "https"]);
+    let push = (scheme, "/[a-z0-9%~./_-]{1,20}[a-z]", words).prop_filter_map(
+        "a mount point",
+        |(scheme, mount, (name, description, public, format))| {
+            let url = format!("{scheme}://radio.example{mount}").parse().ok();
+            url.is_some().then(|| Push { url, name, description, public, format, ..Push::default() })
+        },
+    );
+    vec(push, 0..4).prop_map(|mut pushes| {
+        let mut seen: Vec<Push> = Vec::new();
+        pushes.retain(|push| {
+            let mount = push.url.as_ref().map(|url| (url.port(), url.mount().to_owned()));
+            let is_new = seen
+                .iter()
+                .all(|other| other.url.as_ref().map(|url| (url.port(), url.mount().to_owned())) != mount);
+            seen.push(push.clone());
+            is_new
+        });
+        pushes
+    })
+}
+
 fn whole() -> impl Strategy<Value = Config> {
     let level = select(Verbosity::ALL.map(|(_, level)| level).to_vec());
-    (doors(), sound(), effects(), level, ANY_TEXT, "[a-z_][a-z0-9_-]{0,31}").prop_map(
-        |(http, capture, effects, level, socket, group)| {
-            let mut config = Config { http, capture, ..Config::default() };
+    (doors(), sound(), effects(), level, ANY_TEXT, "[a-z_][a-z0-9_-]{0,31}", pushes()).prop_map(
+        |(http, capture, effects, level, socket, group, push)| {
+            let mut config = Config { http, capture, push, ..Config::default() };
             config.process.effects = effects;
             config.log.level = level;
             config.control.socket = format!("/run/{}x", socket.replace('/', "_")).into();

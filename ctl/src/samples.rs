@@ -45,6 +45,7 @@ pub fn status() -> Status {
         signal: Signal::Sound,
         conditions: Vec::new(),
         renditions: Vec::new(),
+        pushes: Vec::new(),
         listeners: Listeners::default(),
         title: String::new(),
         quality: Quality { profile: "high".to_owned(), scale: 1.0 },

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
-use super::document::Document;
+use super::document::{Document, without_users};
 
 /// More than this many help nobody, and a file of garbage would take long to show.
 const MOST_SHOWN: usize = 40;
@@ -47,7 +47,7 @@ impl Place {
         let before = name.len() + 1;
         Self::Variable {
             name: name.to_owned(),
-            shown: format!("{name}={value}"),
+            shown: format!("{name}={}", without_users(value)),
             start: before + span.start,
             end: before + span.end,
         }
@@ -131,7 +131,7 @@ impl Complaint {
 fn excerpt<'a>(place: &'a Place, file: Option<&'a Document>) -> Snippet<'a, Annotation<'a>> {
     match place {
         Place::File { .. } => {
-            let (path, text) = file.map_or(("", ""), |file| (file.name(), file.text()));
+            let (path, text) = file.map_or(("", ""), |file| (file.name(), file.shown()));
             Snippet::source(text).path(path)
         }
         Place::Variable { shown, .. } => Snippet::source(shown.as_str()).line_numbering(false),
@@ -145,7 +145,7 @@ fn note<'a>(
     file: Option<&'a Document>,
 ) -> Annotation<'a> {
     let text = match place {
-        Place::File { .. } => file.map_or("", Document::text),
+        Place::File { .. } => file.map_or("", Document::shown),
         Place::Variable { shown, .. } => shown,
     };
     let note = kind.span(first_line(text, place.span()));

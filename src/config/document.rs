@@ -23,6 +23,8 @@ pub(super) struct Document {
     path: PathBuf,
     name: String,
     text: String,
+    /// The text as it may be shown.
+    shown: String,
     /// Where lines begin.
     lines: Vec<usize>,
     world_writable: bool,
@@ -73,6 +75,7 @@ impl Document {
             path: path.to_owned(),
             name: path.display().to_string(),
             text: text.to_owned(),
+            shown: without_secrets(text),
             lines: iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
             world_writable,
         };
@@ -113,6 +116,11 @@ impl Document {
         &self.text
     }
 
+    /// The same as it may be shown: bytes of passwords are hidden, and everything is in its place.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// Whether everybody may change it.
     pub(super) fn is_world_writable(&self) -> bool {
         self.world_writable
@@ -138,9 +146,54 @@ impl Document {
     }
 }
 
+/// Hides user and password of addresses, and what stands behind `password =`, to the end of the line. Each
+/// byte becomes one letter, so that places stay. It is done to the letters and not to the values: a line that is no TOML may hold a password as well.
+fn without_secrets(text: &str) -> String {
+    const NAME: &str = "password";
+    let hide = |line: &str| {
+        let secret = line.match_indices(NAME).find_map(|(at, _)| {
+            let behind = line[at + NAME.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
+            behind.strip_prefix('=').map(str::trim_start).map(|value| line.len() - value.len())
+        });
+        let (open, hidden) = line.split_at(secret.unwrap_or(line.len()));
+        let end = hidden.trim_end_matches(['\r', '\n']).len();
+        format!("{}{}{}", without_users(open), "*".repeat(end), &hidden[end..])
+    };
+    text.split_inclusive('\n').map(hide).collect()
+}
+
+/// Hides what stands between `://` and `@`, as in `icecast://source:hackme@radio.example`.
+pub(super) fn without_users(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let authority = part.split(['/', '"', '\'', ' ']).next().unwrap_or_default();
+        let hidden = authority.rfind('@').unwrap_or(0);
+        shown.push_str("://");
+        shown.push_str(&"*".repeat(hidden));
+        shown.push_str(&part[hidden..]);
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_hidden_in_its_place() {
+        for (text, shown) in [
+            ("password = \"hackme\"\r\nx = 1\n", "password = ********\r\nx = 1\n"),
+            ("  \"password\"=hackmé", "  \"password\"=*******"),
+            ("password_file = \"a\"\n", "password_file = \"a\"\n"),
+            ("push = [{ user = \"a\", password = 'b' }]", "push = [{ user = \"a\", password = ******"),
+            ("# the password is elsewhere", "# the password is elsewhere"),
+            ("url = \"a://b:c@d/e@f\"\nx = 'a://b'\n", "url = \"a://***@d/e@f\"\nx = 'a://b'\n"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+            assert_eq!(text.len(), shown.len());
+        }
+    }
 
     #[test]
     fn positions_count_characters_from_one() {

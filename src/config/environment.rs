@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 use super::complaint::{Complaint, Place};
 use super::layer::{Entry, Layer, is_not_built};
-use super::listing::{Known, parent};
+use super::listing::{Known, last, parent};
+use super::push::PUSH;
 use super::suggest::nearest;
 
 /// What every variable of the configuration begins with.
@@ -68,18 +69,30 @@ pub(super) fn layer<'a>(
     let mut layer =
         Layer { base: env::current_dir().unwrap_or_else(|_| PathBuf::from("/")), ..Layer::default() };
     for (name, value) in environment.variables.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
-        let Some(path) = paths.get(name) else {
+        let Some(path) = paths.get(name).map(|path| (*path).to_owned()).or_else(|| of_row(name, &paths))
+        else {
             complaints.push(stranger(name, known, &paths));
             continue;
         };
         let Some(text) = readable(name, value, complaints) else { continue };
-        layer
-            .tables
-            .entry(parent(path).to_owned())
-            .or_insert_with(|| Place::in_variable(name, text, &(0..text.len())));
-        layer.entries.insert((*path).to_owned(), Entry::Variable { name, text });
+        layer.tables.entry(parent(&path).to_owned()).or_insert_with(|| match path.starts_with(PUSH) {
+            // Where the table stands is the place of what is missing in it, and its key may be a secret.
+            true => Place::name_of_variable(name),
+            false => Place::in_variable(name, text, &(0..text.len())),
+        });
+        layer.entries.insert(path, Entry::Variable { name, text });
     }
     layer
+}
+
+/// The key of a table of a list that may not be there yet, such as `TALAS_LIVE__PUSH__1__URL`.
+fn of_row(name: &str, paths: &BTreeMap<String, &str>) -> Option<String> {
+    let list = variable(PUSH);
+    let (number, key) = name.strip_prefix(&list)?.strip_prefix("__")?.split_once("__")?;
+    let is_number =
+        number.bytes().all(|byte| byte.is_ascii_digit()) && (number == "0" || !number.starts_with('0'));
+    let first = paths.get(&format!("{list}__0__{key}")).filter(|_| is_number)?;
+    Some(format!("{PUSH}.{number}.{}", last(first)))
 }
 
 /// The value is not shown: it may be the secret of a key that this version does not know.
@@ -97,6 +110,13 @@ fn stranger(name: &str, known: &Known, paths: &BTreeMap<String, &str>) -> Compla
     if let Some(key) = known.keys.iter().find(|key| known.is_table(&path) && parent(key) == path) {
         let label = format!("set its keys, as in `{}`", variable(key));
         return Complaint::new(format!("`{name}` names a table, not a key"), place, label);
+    }
+    if known.is_list(&path) {
+        let label = format!(
+            "set the keys of its tables by their numbers, as in `{}`",
+            variable(&format!("{PUSH}.0.url"))
+        );
+        return Complaint::new(format!("`{name}` names a list of tables, not a key"), place, label);
     }
     // The prefix is common to all: it would make any two names alike.
     let stems: Vec<&str> = paths.keys().filter_map(|name| name.strip_prefix(PREFIX)).collect();

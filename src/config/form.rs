@@ -33,6 +33,16 @@ pub(super) trait Form<T> {
     fn has_default(&self) -> bool {
         true
     }
+
+    /// Whether values are nobody's business. Then [`Form::write`] shows nothing of one that is set.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
+    /// What differs where values do.
+    fn compared(&self, value: &T) -> String {
+        self.write(value)
+    }
 }
 
 /// What is wrong with a value.

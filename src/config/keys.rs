@@ -26,6 +26,12 @@ pub(super) trait Keys {
     /// that this configuration does not use; its keys come all the same, with values of no meaning.
     fn table(&mut self, name: &str, chosen: bool, about: &'static str);
 
+    /// The table of this number in the list `[[list]]` begins, as above; its name is `list.number`. A list
+    /// without tables has a first one that is not chosen.
+    fn row(&mut self, list: &'static str, (number, chosen): (usize, bool), about: &'static str) {
+        self.table(&format!("{list}.{number}"), chosen, about);
+    }
+
     /// A key of the table that began last.
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, about: &'static str);
 }
@@ -59,7 +65,7 @@ pub(super) fn describe(keys: &mut impl Keys, config: &mut Config) {
     capture(keys, &mut config.capture);
     process(keys, &mut config.process);
     super::analysis::describe(keys, &mut config.analysis);
-    live::describe(keys, &mut config.live);
+    live::describe(keys, &mut config.live, &mut config.push);
     library(keys, &mut config.library);
     access(keys, &mut config.access);
 }

@@ -13,7 +13,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::complaint::{Complaint, Place};
 use super::keys::NOT_BUILT;
-use super::listing::{Known, last, parent};
+use super::listing::{Known, in_brackets, last, parent};
 use super::suggest::{nearest, sentence};
 
 /// The keys that one layer sets.
@@ -137,6 +137,8 @@ impl<'a> Walk<'_, 'a> {
         let path = path.as_str();
         if self.known.is_key(path) {
             self.layer.entries.insert(path.to_owned(), Entry::File(value.clone()));
+        } else if self.known.is_list(path) {
+            self.list(path, value);
         } else if !self.known.is_table(path) {
             let is_table = value.get_ref().is_table() || is_array_of_tables(value.get_ref());
             self.complaints.push(stranger(table, name, is_table, self.known));
@@ -157,6 +159,23 @@ impl<'a> Walk<'_, 'a> {
                 Place::file(value.span()),
                 label,
             ));
+        }
+    }
+
+    /// A list of tables: each under its number.
+    fn list(&mut self, path: &str, value: &Spanned<DeValue<'a>>) {
+        let array = value.get_ref().as_array();
+        let Some(array) = array.filter(|array| array.iter().all(|entry| entry.get_ref().is_table())) else {
+            let label = format!("expected a list of tables: [[{path}]] and its keys beneath");
+            let title = format!("`{path}` is a list of tables");
+            return self.complaints.push(Complaint::new(title, Place::file(value.span()), label));
+        };
+        for (number, entry) in array.iter().enumerate() {
+            if let DeValue::Table(inner) = entry.get_ref() {
+                let path = format!("{path}.{number}");
+                self.layer.tables.insert(path.clone(), Place::file(entry.span()));
+                self.table(inner, &path);
+            }
         }
     }
 }
@@ -201,18 +220,25 @@ fn stranger(table: &str, name: &Spanned<DeString<'_>>, is_table: bool, known: &K
     let siblings = known.inside(table);
     if let Some(meant) = nearest(name, &siblings) {
         let whole = dotted(table, meant);
-        let meant = if known.is_table(&whole) { shown(&whole, true) } else { shown(meant, false) };
+        let meant = if known.is_list(&whole) {
+            format!("`[[{whole}]]`")
+        } else if known.is_table(&whole) {
+            shown(&whole, true)
+        } else {
+            shown(meant, false)
+        };
         return Complaint::new(title, place, format!("did you mean {meant}?"));
     }
     if let Some(key) = known.keys.iter().find(|key| last(key) == name.as_ref()) {
-        return Complaint::new(title, place, format!("`{name}` is a key of [{}]", parent(key)));
+        return Complaint::new(title, place, format!("`{name}` is a key of {}", in_brackets(parent(key))));
     }
     if table.is_empty() {
         let help = format!("the tables are {}", sentence(&siblings));
         return Complaint::new(title, place, "not a part of the configuration").help(help);
     }
-    let help = format!("[{table}] holds {}", sentence(&siblings));
-    Complaint::new(title, place, format!("not a part of [{table}]")).help(help)
+    let table = in_brackets(table);
+    let help = format!("{table} holds {}", sentence(&siblings));
+    Complaint::new(title, place, format!("not a part of {table}")).help(help)
 }
 
 #[cfg(test)]

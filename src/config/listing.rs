@@ -9,6 +9,7 @@ use super::Config;
 use super::form::Form;
 use super::keys::{Keys, describe};
 use super::live::PROFILE;
+use super::push::PUSH;
 
 /// Names of everything that a configuration may hold.
 #[derive(Debug)]
@@ -39,6 +40,11 @@ impl Known {
         self.tables.iter().any(|table| table == path || inside(table))
     }
 
+    /// Whether a dotted name is a list of tables.
+    pub(super) fn is_list(&self, path: &str) -> bool {
+        path == PUSH
+    }
+
     /// Whether a dotted name is a key.
     pub(super) fn is_key(&self, path: &str) -> bool {
         let path = representative(path);
@@ -58,12 +64,27 @@ impl Known {
     }
 }
 
-/// Every profile has the same keys: a name below one that is not built in stands for that of one that is.
+/// Every profile has the same keys: a name below one that is not built in stands for that of one that is. And
+/// so it is with the tables of a list.
 fn representative(path: &str) -> Cow<'_, str> {
+    if let Some(inside) = path.strip_prefix(PUSH).and_then(|rest| rest.strip_prefix('.')) {
+        return match inside.split_once('.') {
+            Some((_, key)) => format!("{PUSH}.0.{key}").into(),
+            None => format!("{PUSH}.0").into(),
+        };
+    }
     let Some(inside) = path.strip_prefix(PROFILE) else { return path.into() };
     match inside.split_once('.') {
         Some((_, key)) => format!("{PROFILE}{FIRST}.{key}").into(),
         None => format!("{PROFILE}{FIRST}").into(),
+    }
+}
+
+/// A table in its brackets, as it stands in the file.
+pub(super) fn in_brackets(table: &str) -> String {
+    match table.rsplit_once('.') {
+        Some((PUSH, _)) => format!("[[{PUSH}]]"),
+        _ => format!("[{table}]"),
     }
 }
 
@@ -122,7 +143,8 @@ impl Keys for Values {
 
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, _: &'static str) {
         if self.chosen || self.everything {
-            self.found.insert(format!("{}.{name}", self.table), form.write(value));
+            let value = if self.everything { form.write(value) } else { form.compared(value) };
+            self.found.insert(format!("{}.{name}", self.table), value);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::codec::{AacProfile, Codec, OpusApplication};
 use crate::station::live::{Profile, Settings};
+use crate::station::push;
 
 use super::effects::EFFECTS;
 use super::form::{Millis, Seconds, Switch, Whole, Word, whole};
@@ -13,7 +14,7 @@ use super::text::STATION_NAME;
 pub(super) const PROFILE: &str = "profile.";
 
 /// The whole part.
-pub(super) fn describe(keys: &mut impl Keys, live: &mut Settings) {
+pub(super) fn describe(keys: &mut impl Keys, live: &mut Settings, pushes: &mut [push::Settings]) {
     keys.table("live", true, "Live sound for players, at /live.mp3 and its kin.");
     keys.key("name", &mut live.name, &STATION_NAME, "What players show as the name of the station.");
     keys.key(
@@ -42,6 +43,7 @@ pub(super) fn describe(keys: &mut impl Keys, live: &mut Settings) {
         &Seconds(whole(1, 3600)),
         "An encoding that nobody listens to goes on for so many seconds.",
     );
+    super::push::describe(keys, pushes);
     for (name, profile) in &mut live.profiles {
         self::profile(keys, name, profile);
     }

@@ -7,7 +7,7 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use super::form::Form;
 use super::keys::{Keys, describe};
-use super::listing::all_values;
+use super::listing::{all_values, in_brackets};
 use super::live::PROFILE;
 use super::print::{service_defaults, takes};
 
@@ -72,7 +72,7 @@ impl Keys for Pages {
             return;
         }
         let name = if name.starts_with(PROFILE) { "profile.NAME" } else { name };
-        self.section(&format!("[{name}]"), &about.replace('\n', " "));
+        self.section(&in_brackets(name), &about.replace('\n', " "));
     }
 
     fn key<T>(&mut self, name: &'static str, _: &mut T, form: &impl Form<T>, about: &'static str) {
@@ -98,7 +98,7 @@ mod tests {
         let known = Known::new();
         let of_others = |name: &&String| !name.starts_with(PROFILE);
         for table in known.tables.iter().filter(of_others) {
-            assert_eq!(lines(&format!(".SH [{table}]")), 1, "{table}\n{page}");
+            assert_eq!(lines(&format!(".SH {}", in_brackets(table))), 1, "{table}\n{page}");
         }
         for key in known.keys.iter().filter(of_others) {
             let name = last(key);

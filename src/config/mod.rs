@@ -25,6 +25,7 @@ mod live;
 mod manual;
 mod network;
 mod print;
+mod push;
 mod read;
 mod roles;
 mod rules;
@@ -63,6 +64,8 @@ pub struct Config {
     pub analysis: dsp::analysis::Settings,
     /// `[live]` and `[profile.NAME]`
     pub live: station::live::Settings,
+    /// `[[live.push]]`
+    pub push: Vec<station::push::Settings>,
     /// `[library]`
     pub library: library::Settings,
     /// `[access]`

@@ -9,6 +9,13 @@ pub fn network_needs(config: &Config) -> Vec<String> {
     if config.access.jwt.jwks_url.is_some() {
         needs.push("access.jwt.jwks_url fetches keys from another machine".to_owned());
     }
+    needs.extend(
+        config
+            .push
+            .iter()
+            .enumerate()
+            .filter_map(|(number, push)| Some(format!("live.push.{number} sends to {}", push.url.as_ref()?))),
+    );
     if let Some(address) = config.http.metrics_listen {
         needs.push(format!("http.metrics_listen opens {address} itself"));
     }
@@ -18,17 +25,21 @@ pub fn network_needs(config: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::station::push::Settings as Push;
 
     #[test]
     fn the_defaults_need_none() {
         let mut config = Config::default();
         assert_eq!(network_needs(&config), Vec::<String>::new());
         config.access.jwt.jwks_url = Some("https://issuer.example/jwks.json".to_owned());
+        let url = "icecast://radio.example/live".parse().ok();
+        config.push = vec![Push { url, ..Push::default() }];
         config.http.metrics_listen = Some(([127, 0, 0, 1], 9100).into());
         let needs = network_needs(&config);
         assert!(
-            needs[0].starts_with("access.jwt.jwks_url ") && needs[1].contains("127.0.0.1:9100"),
+            needs[0].starts_with("access.jwt.jwks_url ") && needs[2].contains("127.0.0.1:9100"),
             "{needs:?}"
         );
+        assert_eq!(needs[1], "live.push.0 sends to icecast://radio.example:8000/live");
     }
 }

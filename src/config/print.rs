@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::Config;
 use super::form::Form;
 use super::keys::{Keys, describe};
-use super::listing::all_values;
+use super::listing::{all_values, in_brackets};
 use super::live::PROFILE;
 
 const HEAD: &str = "\
@@ -53,6 +53,7 @@ fn printed(config: &Config, defaults: &Config) -> String {
         table: String::new(),
         defaults: all_values(defaults),
         has_profile: false,
+        is_further: false,
     };
     describe(&mut printer, &mut config.clone());
     printer.text
@@ -66,6 +67,8 @@ struct Printer {
     defaults: BTreeMap<String, String>,
     /// Whether a profile was printed: what its keys mean is said once.
     has_profile: bool,
+    /// Whether this is a further table of a list.
+    is_further: bool,
 }
 
 impl Printer {
@@ -75,6 +78,17 @@ impl Printer {
         }
     }
 
+    fn begin(&mut self, name: &str, chosen: bool, about: &str) {
+        name.clone_into(&mut self.table);
+        self.mark = if chosen { "" } else { "#" };
+        let (mark, header) = (self.mark, in_brackets(name));
+        self.line(format_args!(""));
+        if !self.is_said() {
+            self.comment(about);
+        }
+        self.line(format_args!("{mark}{header}"));
+    }
+
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{line}");
@@ -82,7 +96,7 @@ impl Printer {
 
     /// Whether the meaning of this table's keys was said for another table.
     fn is_said(&self) -> bool {
-        self.has_profile && self.table.starts_with(PROFILE)
+        self.is_further || (self.has_profile && self.table.starts_with(PROFILE))
     }
 }
 
@@ -103,17 +117,17 @@ pub(super) fn takes<T>(path: &str, form: &impl Form<T>, defaults: &BTreeMap<Stri
 impl Keys for Printer {
     fn table(&mut self, name: &str, chosen: bool, about: &'static str) {
         self.has_profile |= self.table.starts_with(PROFILE);
-        name.clone_into(&mut self.table);
-        self.mark = if chosen { "" } else { "#" };
-        let mark = self.mark;
-        self.line(format_args!(""));
-        if !self.is_said() {
-            self.comment(about);
-        }
-        self.line(format_args!("{mark}[{name}]"));
+        self.is_further = false;
+        self.begin(name, chosen, about);
+    }
+
+    fn row(&mut self, list: &'static str, (number, chosen): (usize, bool), about: &'static str) {
+        self.is_further = number > 0;
+        self.begin(&format!("{list}.{number}"), chosen, about);
     }
 
     fn key<T>(&mut self, name: &'static str, value: &mut T, form: &impl Form<T>, about: &'static str) {
+        let is_hidden = form.is_secret() && !form.compared(value).is_empty();
         let (value, mark) = (form.write(value), self.mark);
         if !self.is_said() {
             let takes = takes(&format!("{}.{name}", self.table), form, &self.defaults);
@@ -121,6 +135,10 @@ impl Keys for Printer {
             self.comment(about);
             self.comment(&takes);
         }
-        self.line(format_args!("{mark}{name} = {value}"));
+        if is_hidden {
+            self.line(format_args!("# {name} is set, and not shown."));
+        } else {
+            self.line(format_args!("{mark}{name} = {value}"));
+        }
     }
 }

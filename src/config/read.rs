@@ -19,7 +19,7 @@ use super::layer::{self, Entry, Layer};
 use super::listing::{Known, values};
 use super::live::PROFILE;
 use super::syntax::{Parsed, Readable};
-use super::{Config, alias, rules};
+use super::{Config, alias, push, rules};
 
 /// Longest name of a profile.
 const LONGEST_PROFILE: usize = 32;
@@ -105,6 +105,7 @@ impl Reading {
     fn take(&mut self, layer: &Layer<'_>) -> BTreeMap<String, String> {
         choose_source(layer, &mut self.config.capture.source, &mut self.complaints);
         add_profiles(layer, &mut self.config.live.profiles, &mut self.complaints);
+        push::add_rows(layer, &mut self.config.push, &mut self.complaints);
         let mut reader = Reader {
             layer,
             table: String::new(),
@@ -158,7 +159,9 @@ impl Keys for Reader<'_, '_> {
             Err(wrongs) => {
                 for wrong in wrongs {
                     let title = format!("wrong value for `{path}`");
-                    let complaint = Complaint::new(title, entry.place(wrong.span), wrong.label);
+                    let place =
+                        if form.is_secret() { self.place_of_secret(entry) } else { entry.place(wrong.span) };
+                    let complaint = Complaint::new(title, place, wrong.label);
                     self.complaints.push(Complaint { help: wrong.help, ..complaint });
                 }
                 self.broken.insert(path);
@@ -168,6 +171,17 @@ impl Keys for Reader<'_, '_> {
 }
 
 impl Reader<'_, '_> {
+    /// Where something is said about a value that must not be shown.
+    fn place_of_secret(&self, entry: &Entry<'_>) -> Place {
+        match entry {
+            Entry::File(value) => {
+                let table = self.layer.tables.get(&self.table);
+                table.cloned().unwrap_or_else(|| Place::file(value.span()))
+            }
+            Entry::Variable { name, .. } | Entry::Alias { name, .. } => Place::name_of_variable(name),
+        }
+    }
+
     /// The first reading that will do; else what is wrong with the likeliest.
     fn read<T>(&self, entry: &Entry<'_>, form: &impl Form<T>) -> std::result::Result<T, Vec<Wrong>> {
         let mut failed: Option<Vec<Wrong>> = None;

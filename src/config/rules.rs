@@ -10,12 +10,14 @@ use crate::access;
 use crate::capture::settings::SourceSettings;
 use crate::dsp::chain;
 use crate::station::live::built_in;
+use crate::station::push;
 
 use super::Config;
 use super::complaint::{Complaint, Place};
 use super::document::Document;
 use super::layer::Entry;
 use super::live::PROFILE;
+use super::push::PUSH;
 use super::read::Origins;
 
 const LISTEN: &str = "http.listen";
@@ -36,6 +38,7 @@ pub(super) fn judge(config: &Config, origins: &Origins<'_>, complaints: &mut Vec
     complaints.extend(metrics_are_guarded(config, origins));
     complaints.extend(profiles_can_be(config, origins));
     complaints.extend(effects_fit_the_rate(config, origins));
+    complaints.extend(pushes_can_be(config, origins));
 }
 
 /// A complaint about two keys: the first one that is set is to blame, the other one is shown too.
@@ -215,6 +218,43 @@ fn effects_can_be(config: &Config, origins: &Origins<'_>, profile: &str) -> Vec<
     let reasons = chain::check(effects, config.capture.sample_rate).into_iter();
     let title = format!("the effects of the profile `{profile}` cannot be");
     reasons.map(|reason| Complaint::new(title.clone(), place.clone(), reason)).collect()
+}
+
+/// Every push has an address, and one of its own; its profile exists; its password is in one place.
+fn pushes_can_be(config: &Config, origins: &Origins<'_>) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for (number, push) in config.push.iter().enumerate() {
+        let path = |key: &str| format!("{PUSH}.{number}.{key}");
+        let place = |key: &str| {
+            let path = path(key);
+            origins.of(&path).filter(|_| !origins.is_broken(&path)).map(Entry::whole)
+        };
+        let table = origins.of_table(&format!("{PUSH}.{number}"));
+        if let (None, Some(table), false, true) =
+            (&push.url, table, origins.is_broken(&path("url")), origins.is_whole())
+        {
+            let label = "expected a `url`: where to send the sound";
+            complaints.push(Complaint::new(format!("`{}` is missing", path("url")), table.clone(), label));
+        }
+        let is_same = |other: &&push::Settings| match (&other.url, &push.url) {
+            (Some(other), Some(url)) => other.is_same_mount(url),
+            _ => false,
+        };
+        if let (Some(_), Some(place)) = (config.push.iter().take(number).find(is_same), place("url")) {
+            let title = "two tables of [[live.push]] have the same mount point";
+            complaints.push(Complaint::new(title, place, "expected another one: it takes one stream"));
+        }
+        if let (false, Some(place)) = (config.live.profiles.contains_key(&push.profile), place("profile")) {
+            let names: Vec<&str> = config.live.profiles.keys().map(String::as_str).collect();
+            let label = format!("expected one of {}", names.join(", "));
+            complaints.push(Complaint::new(format!("there is no profile `{}`", push.profile), place, label));
+        }
+        if let (false, Some(place)) = (push.password.is_empty(), place("password_file")) {
+            let title = "two places for one password";
+            complaints.push(Complaint::new(title, place, "leave this out, or `password`"));
+        }
+    }
+    complaints
 }
 
 /// Port 0 is another port each time.

@@ -95,7 +95,7 @@ impl<'a> Parsed<'a> {
             // The first error of a line made the others, and one without end all that follow.
             return;
         }
-        let mut complaint = words(document.text(), span.clone(), message);
+        let mut complaint = words(document.shown(), span.clone(), message);
         let opened = around(self.root.get_ref(), span.start)
             .map(|value| value.start)
             .filter(|start| document.position(*start).0 < line);
@@ -143,9 +143,18 @@ fn around(table: &DeTable<'_>, at: usize) -> Option<Range<usize>> {
                 let is_inside = span.start < at && at <= span.end && !inner.is_empty();
                 around(inner, at).or_else(|| (is_inside && is_inline(inner, &span)).then_some(span))
             }
+            // The tables of a list may have headers too.
+            DeValue::Array(array) if array.iter().any(has_header) => array
+                .iter()
+                .filter_map(|entry| entry.get_ref().as_table())
+                .find_map(|inner| around(inner, at)),
             _ => (span.start < at && at <= span.end).then_some(span),
         }
     })
+}
+
+fn has_header(value: &Spanned<DeValue<'_>>) -> bool {
+    value.get_ref().as_table().is_some_and(|table| !table.is_empty() && !is_inline(table, &value.span()))
 }
 
 fn is_inline(table: &DeTable<'_>, span: &Range<usize>) -> bool {

@@ -9,6 +9,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::access::{Network, Permission, Permissions};
+use crate::station::push::PASSWORD_BYTES;
+use crate::tools::secret::Secret;
 
 use super::form::{Form, Read, Wrong};
 
@@ -158,6 +160,41 @@ pub(super) const URL_OR_NONE: Text<Option<String>> = Text {
 
 /// What players show as the name of the station.
 pub(super) const STATION_NAME: Text<String> = string("a name of at most 100 letters", station_name);
+
+/// A password, or nothing.
+pub(super) const PASSWORD: Password = Password;
+
+/// How a password is written. It is not written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Password;
+
+impl Form<Secret> for Password {
+    fn expects(&self) -> String {
+        format!("a string of at most {PASSWORD_BYTES} bytes")
+    }
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, _: &Path) -> Read<Secret> {
+        let Some(text) = value.get_ref().as_str() else {
+            return Err(Wrong::kind(value, self.expects()));
+        };
+        if text.len() > PASSWORD_BYTES || text.chars().any(char::is_control) {
+            return Err(Wrong::value(value, "expected one line of at most 256 bytes"));
+        }
+        Ok(Secret::new(text))
+    }
+
+    fn write(&self, _: &Secret) -> String {
+        "\"\"".to_owned()
+    }
+
+    fn is_secret(&self) -> bool {
+        true
+    }
+
+    fn compared(&self, value: &Secret) -> String {
+        if value.is_empty() { String::new() } else { value.fingerprint().to_string() }
+    }
+}
 
 /// A directory.
 pub(super) const DIRECTORY: Text<PathBuf> = Text {

@@ -238,6 +238,10 @@ fn without_figures(status: &Status) -> Status {
         rendition.entries = 0;
         rendition.bytes = 0;
     }
+    for push in &mut status.pushes {
+        push.bytes = 0;
+        push.failures = 0;
+    }
     status
 }
 

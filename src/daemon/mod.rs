@@ -102,6 +102,7 @@ fn run(arguments: &Arguments, environment: Environment, loaded: Loaded) -> Resul
 struct Built {
     station: Arc<Station>,
     parts: station::Parts,
+    pushes: Vec<station::push::Settings>,
     library: Arc<Library>,
     gate: Arc<Gate>,
     http: http::Door,
@@ -144,7 +145,8 @@ fn build(loaded: &Loaded) -> Result<Built> {
     let workers = Crew::start()?;
     let admin = Builder::new_current_thread().enable_all().build();
     let admin = admin.context(|| "cannot start the admin runtime".to_owned())?;
-    Ok(Built { station, parts, library, gate, http, control, control_socket, orders, workers, admin })
+    let pushes = config.push.clone();
+    Ok(Built { station, parts, pushes, library, gate, http, control, control_socket, orders, workers, admin })
 }
 
 /// The gate, as the addresses that are really listened on ask for.
@@ -184,7 +186,9 @@ struct Running {
 
 impl Built {
     fn spawn(self) -> Result<Running> {
-        let Self { station, parts, gate, http, control, control_socket, orders, workers, admin, .. } = self;
+        let Self {
+            station, parts, pushes, gate, http, control, control_socket, orders, workers, admin, ..
+        } = self;
         let (doors, doors_stop): (StopOwner, Stop) = stop::pair()?;
         let (pipeline, pipeline_stop) = stop::pair()?;
         let urls: Vec<String> = http.bound().iter().map(|address| format!("http://{address}")).collect();
@@ -196,6 +200,7 @@ impl Built {
         }
         station.set_addresses(urls);
         let threads = parts.spawn(&station, &pipeline_stop)?;
+        station.pushes().open(&pushes, pipeline_stop)?;
         let http_done = admin.spawn(http.open(workers.workers(), &doors_stop)?);
         let gate_done = admin.spawn(gate.run(doors_stop.clone()));
         let control_done = {

@@ -37,7 +37,7 @@ const LIVE: [&str; 17] = [
 ];
 
 /// Tables all of whose keys are like that.
-const LIVE_TABLES: [&str; 1] = ["analysis."];
+const LIVE_TABLES: [&str; 2] = ["analysis.", "live.push."];
 
 /// Knows where the configuration came from and what is in force.
 pub struct Reloader {
@@ -110,6 +110,7 @@ impl Reloader {
         if let Some(effects) = other_effects {
             self.parts.station.processing().set_effects(effects.clone())?;
         }
+        self.parts.station.pushes().apply(&new.push)?;
         // What an operator set by hand stays until the file says something else.
         if new.log != self.current.log {
             journal::set_level(new.log.level);
@@ -121,6 +122,7 @@ impl Reloader {
         self.current.log = new.log;
         self.current.library = new.library;
         self.current.analysis = new.analysis;
+        self.current.push = new.push;
         let access::Settings { mode, jwt: access::Jwt { jwks_url, .. }, .. } = &self.current.access;
         let jwt = access::Jwt { jwks_url: jwks_url.clone(), ..new.access.jwt };
         self.current.access = access::Settings { mode: *mode, jwt, ..new.access };

@@ -24,7 +24,7 @@ use super::routes::Routes;
 use super::sound_metrics;
 use crate::audio;
 use crate::station::{LiveStreams, Measures, Station, Streams};
-use talas_wire::{Capture, EffectState, Process, Realtime};
+use talas_wire::{Capture, EffectState, Process, Push, PushState, Realtime};
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -99,6 +99,7 @@ impl Collector for Rendered {
         effects(&mut families, &measures.status.process)?;
         sound_metrics::sound(&mut families, &measures)?;
         renditions(&mut families, &measures)?;
+        pushes(&mut families, &measures.status.pushes)?;
         streams(&mut families, &measures.streams)?;
         live(&mut families, &measures.live)?;
         process(&mut families, &measures)
@@ -247,6 +248,21 @@ fn renditions(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
     to.counters("talas_rendition_entries_total", help, label, entries)?;
     let bytes = running().map(|rendition| (rendition.name.as_str(), rendition.bytes));
     to.counters("talas_rendition_bytes_total", "Bytes written since the rendition was started", label, bytes)
+}
+
+/// A push is told apart by its address: the configuration has a few.
+fn pushes(to: &mut Families<'_>, pushes: &[Push]) -> fmt::Result {
+    let label = "push";
+    let connected =
+        pushes.iter().map(|push| (push.url.as_str(), u64::from(push.state == PushState::Connected)));
+    to.gauges("talas_push_connected", "1 while the server takes the sound", label, connected)?;
+    let each = |read: fn(&Push) -> u64| pushes.iter().map(move |push| (push.url.as_str(), read(push)));
+    let help = "Bytes of sound sent to a server";
+    to.counters("talas_push_bytes_total", help, label, each(|push| push.bytes))?;
+    let help = "Times a server accepted the sound";
+    to.counters("talas_push_connections_total", help, label, each(|push| push.connections))?;
+    let help = "Attempts and connections that failed";
+    to.counters("talas_push_failures_total", help, label, each(|push| push.failures))
 }
 
 fn streams(to: &mut Families<'_>, streams: &Streams) -> fmt::Result {

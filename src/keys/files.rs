@@ -1,4 +1,4 @@
-//! Key files: the shared secret and public keys, read with care.
+//! Files of secrets: keys and passwords, and public keys, read with care.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -29,16 +29,22 @@ impl SecretFile {
     /// The secret: the configured file, else systemd's credential, else the daemon's own; each where it is.
     pub fn find(configured: Option<&Path>, state_dir: &Path) -> Option<Self> {
         if let Some(path) = configured {
-            return Some(Self { path: path.to_owned(), forbidden: 0o077 });
-        }
-        let credential =
-            std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(CREDENTIAL));
-        if let Some(path) = credential.filter(|path| path.exists()) {
-            // systemd lets the service's user in by an access list, whose mask shows as the group's bits.
-            return Some(Self { path, forbidden: 0o037 });
+            return Some(Self::at(path));
         }
         let own = Self::own(state_dir);
-        own.path.exists().then_some(own)
+        Self::credential(CREDENTIAL).or_else(|| own.path.exists().then_some(own))
+    }
+
+    /// A file that somebody named.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), forbidden: 0o077 }
+    }
+
+    /// A credential of systemd, if it was given.
+    pub fn credential(name: &str) -> Option<Self> {
+        let path = Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+        // systemd lets the service's user in by an access list, whose mask shows as the group's bits.
+        path.exists().then_some(Self { path, forbidden: 0o037 })
     }
 
     /// The daemon's own secret.

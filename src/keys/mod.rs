@@ -17,6 +17,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use files::SecretFile;
 pub use gate::Gate;
 pub use office::{MintWish, SESSIONS};
 pub use sessions::{Seat, Session, Sessions};

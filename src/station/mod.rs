@@ -20,6 +20,7 @@ pub mod processing;
 mod processor;
 mod programme;
 mod pump;
+pub mod push;
 mod quality;
 mod rates;
 mod renditions;
@@ -64,6 +65,7 @@ use memory::Memory;
 use processing::Processing;
 use programme::Shape;
 use pump::Pump;
+use push::Pushes;
 use rates::Rates;
 use renditions::{Material, Renditions};
 use shared::Shared;
@@ -78,6 +80,7 @@ const REQUIRED_WAIT: Duration = Duration::from_secs(5);
 pub struct Station {
     shared: Arc<Shared>,
     live: Arc<Live>,
+    pushes: Pushes,
     rates: Rates,
     performance: performance::Performance,
     memory: Memory,
@@ -151,9 +154,11 @@ impl Station {
         });
         let (told, first) = mpsc::channel();
         let keeper = Keeper::new(source, lane, shared.clone(), bell.clone(), told);
+        let pushes = Pushes::new(live.clone(), shared.wall.clone());
         let station = Self {
             shared,
             live,
+            pushes,
             rates: Rates::default(),
             performance: performance::Performance::default(),
             memory,
@@ -393,9 +398,15 @@ impl Station {
         let _ = self.bell.write(1);
     }
 
-    /// Waits for the encodings to end, after the other threads did.
+    /// Servers that are fed.
+    pub fn pushes(&self) -> &Pushes {
+        &self.pushes
+    }
+
+    /// Waits for the encodings and for what they are sent to to end, after the other threads did.
     pub fn join_renditions(&self) {
         self.shared.renditions.join();
+        self.pushes.join();
         self.live.join();
     }
 }

@@ -46,6 +46,7 @@ impl Station {
             signal: self.signal(),
             conditions: self.conditions(),
             renditions: self.renditions(),
+            pushes: self.pushes.list(),
             listeners: Listeners {
                 sse: shared.listeners.frames(),
                 live: shared.listeners.live(),

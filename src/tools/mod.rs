@@ -16,6 +16,7 @@ pub mod paths;
 pub mod pulse;
 pub mod relay;
 pub mod ring;
+pub mod secret;
 pub mod spread;
 pub mod stop;
 pub mod sync;

@@ -4,8 +4,8 @@
 //! and what is not in a colour; warnings come last, where the eye rests.
 
 use talas_wire::{
-    Access, Capture, Condition, Disk, Gaps, LastGap, Listeners, Quality, Realtime, Rendition, Source,
-    SourceKind, State, Status,
+    Access, Capture, Condition, Disk, Gaps, LastGap, Listeners, Push, PushState, Quality, Realtime,
+    Rendition, Source, SourceKind, State, Status,
 };
 
 use super::View;
@@ -36,6 +36,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("effects", super::process::summary(&status.process)),
     ]);
     all.extend(renditions(&status.renditions, view));
+    all.extend(pushes(&status.pushes, view));
     all.push(Row::new("disk", disk(&status.disk)));
     all.push(Row::new("daemon", daemon(status)));
     page.extend(rows(all, view.columns));
@@ -80,6 +81,7 @@ pub fn brief(status: &Status, view: &View) -> Page {
     let mut all = what_comes_in(status, view);
     all.push(Row::new("listeners", listeners));
     all.extend(renditions(&status.renditions, view));
+    all.extend(pushes(&status.pushes, view));
     page.extend(rows(all, view.columns));
     for warning in &status.warnings {
         page.extend(sentence(Piece::new(Ink::Warn, "! "), Ink::Warn, warning, view.columns));
@@ -264,6 +266,26 @@ fn renditions(renditions: &[Rendition], view: &View) -> Vec<Row> {
         Row::new(if at == 0 { "renditions" } else { "" }, facts)
     };
     renditions.iter().enumerate().map(row).collect()
+}
+
+/// Servers that are fed; nothing where there are none.
+fn pushes(pushes: &[Push], view: &View) -> Vec<Row> {
+    let row = |(at, push): (usize, &Push)| {
+        let (ink, state) = match push.state {
+            PushState::Connected => (Ink::Good, "connected"),
+            PushState::Connecting => (Ink::Warn, "connecting"),
+            PushState::Waiting => (Ink::Bad, "failing"),
+        };
+        let mut facts = vec![
+            plain(escape(&push.url)),
+            Piece::new(ink, format!("{state} for {}", since(push.since_ms, view.now_ms))),
+            plain(&push.rendition),
+            plain(bytes(push.bytes)),
+        ];
+        facts.extend(push.reason.iter().map(|reason| Piece::new(Ink::Warn, escape(reason))));
+        Row::new(if at == 0 { "pushes" } else { "" }, facts)
+    };
+    pushes.iter().enumerate().map(row).collect()
 }
 
 fn disk(disk: &Disk) -> Vec<Piece> {

@@ -143,3 +143,32 @@ fn a_source_that_was_never_opened_shows_no_figures() {
     assert!(text.starts_with("● starting for 2 h 13 min · ALSA hw:CARD=Device,DEV=0\n"), "{text}");
     assert!(text.contains("no device was opened yet"), "{text}");
 }
+
+#[test]
+fn servers_that_are_fed_show_their_state() {
+    let mut status = healthy();
+    let push = |mount: &str, state, reason: Option<&str>| Push {
+        url: format!("icecast://radio.example:8000{mount}"),
+        rendition: "live/high.mp3".to_owned(),
+        state,
+        reason: reason.map(str::to_owned),
+        since_ms: NOW_MS - 3 * MINUTE_MS,
+        bytes: 7_200_000,
+        connections: 1,
+        failures: 0,
+    };
+    status.pushes = vec![
+        push("/live", PushState::Connected, None),
+        push("/other", PushState::Waiting, Some("cannot connect: \u{1b}[31mno route")),
+    ];
+    let page = text(&status, 110);
+    let rows: Vec<&str> = page.lines().skip_while(|line| !line.contains("pushes")).take(3).collect();
+    assert_eq!(
+        rows,
+        [
+            "  pushes      icecast://radio.example:8000/live · connected for 3 min · live/high.mp3 · 7.2 MB",
+            "              icecast://radio.example:8000/other · failing for 3 min · live/high.mp3 · 7.2 MB",
+            "              cannot connect: \\u{1b}[31mno route",
+        ]
+    );
+}

@@ -28,7 +28,7 @@ pub use quality::{
     SpectrogramColumn,
 };
 pub use status::{
-    Access, Capture, Disk, EffectState, Gaps, LastGap, Listeners, Process, Quality, Realtime, Rendition,
-    Source, SourceKind, State, Status,
+    Access, Capture, Disk, EffectState, Gaps, LastGap, Listeners, Process, Push, PushState, Quality,
+    Realtime, Rendition, Source, SourceKind, State, Status,
 };
 pub use stream::{ConnectionInfo, ConnectionPage, DetailedStreamStats, MemoryUsage, ReloadReport, Version};

@@ -71,6 +71,9 @@ pub struct Status {
     pub conditions: Vec<Condition>,
     /// Running encodings.
     pub renditions: Vec<Rendition>,
+    /// Servers that are fed.
+    #[serde(default)]
+    pub pushes: Vec<Push>,
     /// Who listens, by door.
     pub listeners: Listeners,
     /// What listeners get who do not ask for another.
@@ -210,6 +213,39 @@ pub struct Rendition {
     pub bytes: u64,
     /// Since when it runs.
     pub since_ms: u64,
+}
+
+/// What becomes of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PushState {
+    /// It has not been tried to the end yet.
+    Connecting,
+    /// The server takes what it is sent.
+    Connected,
+    /// It failed and is tried again.
+    Waiting,
+}
+
+/// A server that is fed with a rendition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The mount point, as `icecast://host:port/mount`.
+    pub url: String,
+    /// Name of the rendition, such as `live/high.mp3`.
+    pub rendition: String,
+    /// What becomes of it.
+    pub state: PushState,
+    /// Why the newest attempt failed, while it waits.
+    pub reason: Option<String>,
+    /// Since when it has been in this state.
+    pub since_ms: u64,
+    /// Bytes of sound sent since the push began.
+    pub bytes: u64,
+    /// Times the server accepted it.
+    pub connections: u64,
+    /// Attempts and connections that failed.
+    pub failures: u64,
 }
 
 /// Listeners now, by door.
