@@ -11,7 +11,6 @@
 //! promised.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -28,6 +27,7 @@ use super::promise::Promise;
 use super::wire::Meter;
 use crate::tools::buffers::{Lease, Pool};
 use crate::tools::page_cache;
+use crate::tools::paged_file::PagedFile;
 
 /// Buffers of all answers.
 static BUFFERS: Pool = Pool::new(READ_BYTES, KEPT_BUFFERS);
@@ -61,7 +61,7 @@ impl Piece {
 /// The body.
 #[derive(Debug)]
 pub struct FileBody {
-    file: Arc<File>,
+    file: Arc<PagedFile>,
     promise: Promise,
     /// The pieces to come; the front one from where reading is.
     pieces: VecDeque<Piece>,
@@ -76,7 +76,7 @@ pub struct FileBody {
 impl FileBody {
     /// A body of these pieces of a file.
     pub fn new(
-        file: Arc<File>,
+        file: Arc<PagedFile>,
         promise: Promise,
         pieces: VecDeque<Piece>,
         connection: Option<Arc<Meter>>,
@@ -146,7 +146,7 @@ impl FileBody {
 }
 
 fn read_on_a_thread(
-    file: Arc<File>,
+    file: Arc<PagedFile>,
     mut lease: Lease,
     length: usize,
     offset: u64,

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use super::promise::Promise;
 use crate::tools::lock::lock;
 use crate::tools::page_cache;
+use crate::tools::paged_file::PagedFile;
 
 /// Length of the longest stand-in.
 pub const MOST_BYTES: usize = 1024 * 1024;
@@ -48,7 +49,7 @@ pub fn is_open() -> bool {
 /// Bytes of a file that wait to be sent.
 #[derive(Debug)]
 struct Parcel {
-    file: Arc<File>,
+    file: Arc<PagedFile>,
     promise: Promise,
     offset: u64,
     left: u64,
@@ -63,7 +64,7 @@ pub struct Passage {
 impl Passage {
     /// Puts bytes of a file into the queue, as many as one stand-in can mean, and gives that stand-in. It
     /// must be written to the connection before anything that is given later.
-    pub fn send(&self, file: &Arc<File>, promise: Promise, offset: u64, length: u64) -> Bytes {
+    pub fn send(&self, file: &Arc<PagedFile>, promise: Promise, offset: u64, length: u64) -> Bytes {
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(MOST_BYTES);
         let parcel = Parcel { file: file.clone(), promise, offset, left: length as u64 };
         lock(&self.parcels).push_back(parcel);
@@ -75,7 +76,7 @@ impl Passage {
         let mut parcels = lock(&self.parcels);
         let parcel = parcels.front_mut().filter(|parcel| length <= parcel.left).ok_or_else(disordered)?;
         let count = usize::try_from(length.min(WINDOW_BYTES)).unwrap_or(usize::MAX);
-        let sent = rustix::fs::sendfile(socket, &*parcel.file, Some(&mut parcel.offset), count)?;
+        let sent = rustix::fs::sendfile(socket, &**parcel.file, Some(&mut parcel.offset), count)?;
         parcel.promise.check(&parcel.file)?;
         if sent == 0 {
             return Err(Promise::cut());
@@ -88,7 +89,7 @@ impl Passage {
     }
 
     /// What is to be sent next, if the page cache lacks any of it.
-    fn missing(&self) -> Option<(Arc<File>, u64, u64)> {
+    fn missing(&self) -> Option<(Arc<PagedFile>, u64, u64)> {
         let parcels = lock(&self.parcels);
         let parcel = parcels.front()?;
         let window = parcel.left.min(WINDOW_BYTES);
@@ -182,7 +183,7 @@ mod tests {
     fn stand_ins_are_known_wherever_they_begin() {
         let passage = Passage::default();
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let file = Arc::new(file.reopen().expect("opened"));
+        let file = Arc::new(PagedFile::from(file.reopen().expect("opened")));
         let promise = Promise::of(&file).expect("metadata");
         let stand_in = passage.send(&file, promise, 0, u64::MAX);
         assert_eq!(stand_in.len(), MOST_BYTES);
@@ -196,7 +197,7 @@ mod tests {
         let (near, _far) = std::os::unix::net::UnixStream::pair().expect("sockets");
         assert!(passage.send_front(&near, 1).is_err(), "nothing waits");
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let file = Arc::new(file.reopen().expect("opened"));
+        let file = Arc::new(PagedFile::from(file.reopen().expect("opened")));
         file.set_len(10).expect("made longer");
         let promise = Promise::of(&file).expect("metadata");
         drop(passage.send(&file, promise, 0, 10));

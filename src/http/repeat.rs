@@ -6,12 +6,11 @@
 //! the file is the same; nothing of it is parsed or composed again. Whatever else a connection brings is
 //! handed to the HTTP library with all that has been read, and the connection stays there.
 //!
-//! Bytes of the file go by way of one piece of memory of each worker, and leave with the head of the answer in
-//! one write. What the socket does not take is not kept: it is read again when its turn comes. So a reader that
-//! does not read costs no memory here. Nothing is mapped: a mapped file that shrinks ends the process.
+//! Bytes of the file leave with the head of the answer in one write: long ranges from the page cache itself, short
+//! ones, and those of files that cannot be mapped, by way of one piece of memory of each worker. What the socket does
+//! not take is not kept: it is read again when its turn comes. So a reader that does not read costs no memory here.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -33,6 +32,7 @@ use super::range::{self, Selection};
 use super::site::Peer;
 use super::wire::{Offer, Wire};
 use crate::tools::page_cache;
+use crate::tools::paged_file::PagedFile;
 use crate::tools::stop::Stop;
 
 /// What requests that are looked at begin with. Of other routes none is worth a second look.
@@ -42,6 +42,11 @@ const MOST_HEADERS: usize = 32;
 /// How long a pattern is kept. What a reload or another layer's rules would change is no staler than that, and neither
 /// is the date of an answer.
 const KEPT_FOR: Duration = Duration::from_secs(1);
+/// Ranges of so many bytes are sent from the page cache itself: below, a copy costs less than the page's entry in a
+/// table.
+const PAGED_LEAST_BYTES: u64 = 32 * 1024;
+/// Most bytes sent from there at a time: as many as are looked for in the page cache.
+const PAGED_BYTES: u64 = 1024 * 1024;
 /// Most bytes read and written at a time: they stay in the core's own cache in between.
 const PIECE_BYTES: usize = 256 * 1024;
 /// What is read at a time where the socket has little room: the rest would be read for nothing.
@@ -57,7 +62,7 @@ thread_local! {
 #[derive(Debug, Clone)]
 pub struct OneRange {
     /// The file.
-    pub file: Arc<File>,
+    pub file: Arc<PagedFile>,
     /// What the head of the answer says of it.
     pub promise: Promise,
     /// When anything of it changed last, in seconds and nanoseconds.
@@ -85,7 +90,7 @@ struct Pattern {
     /// The answer's status line and headers.
     head: Vec<u8>,
     /// Held by the library, for as long as it keeps files: an idle connection keeps none open.
-    file: Weak<File>,
+    file: Weak<PagedFile>,
     promise: Promise,
     changed: (i64, i64),
     learnt: Instant,
@@ -93,7 +98,7 @@ struct Pattern {
 
 /// What is not sent yet of an answer.
 struct Due {
-    file: Arc<File>,
+    file: Arc<PagedFile>,
     head: Vec<u8>,
     range: Range<u64>,
     /// Bytes to read at a time: as much as the socket is likely to take.
@@ -155,7 +160,7 @@ async fn learn(
     asked: Asked,
     router: &Router,
     peer: &Peer,
-) -> Option<(Pattern, Arc<File>, Range<u64>)> {
+) -> Option<(Pattern, Arc<PagedFile>, Range<u64>)> {
     let Asked { mut request, value, length } = asked;
     request.extensions_mut().insert(peer.clone());
     // The answer's body is not used.
@@ -244,7 +249,7 @@ impl Pattern {
     }
 
     /// Sends the answer; `false` if the file has changed and nothing was sent.
-    async fn send(&self, wire: &mut Wire, file: Arc<File>, range: Range<u64>) -> io::Result<bool> {
+    async fn send(&self, wire: &mut Wire, file: Arc<PagedFile>, range: Range<u64>) -> io::Result<bool> {
         let mut head = Vec::with_capacity(self.head.len() + 128);
         head.extend_from_slice(&self.head);
         let (length, content_range) =
@@ -264,8 +269,11 @@ impl Pattern {
         Ok(true)
     }
 
-    /// Writes the head and as much of the file as the page cache has and a piece holds.
+    /// Writes the head and as much of the file as the page cache has and goes at a time.
     fn offer(&self, socket: &SockRef<'_>, due: &mut Due) -> io::Result<Offer> {
+        if let Some(offer) = self.offer_pages(socket, due)? {
+            return Ok(offer);
+        }
         PIECE.with_borrow_mut(|piece| {
             let length = usize::try_from(due.range.end - due.range.start).unwrap_or(usize::MAX);
             let space = &mut piece[..length.min(due.piece)];
@@ -274,6 +282,28 @@ impl Pattern {
             };
             self.write(socket, due, &space[..read])
         })
+    }
+
+    /// Writes the head and the next bytes from the page cache itself, if they are many and all there.
+    fn offer_pages(&self, socket: &SockRef<'_>, due: &mut Due) -> io::Result<Option<Offer>> {
+        let Range { start, end } = due.range;
+        let length = (end - start).min(PAGED_BYTES);
+        if length < PAGED_LEAST_BYTES || !page_cache::holds(&due.file, start, length) {
+            return Ok(None);
+        }
+        if !due.is_begun && !self.promise.is_kept(&due.file, self.changed)? {
+            due.is_stale = true;
+            return Ok(Some(Offer::Nothing));
+        }
+        let sent = due.file.send(&**socket, &due.head, &(start..start + length));
+        if !matches!(&sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            // Also the better reason where the place is gone.
+            self.promise.check(&due.file)?;
+        }
+        let Some(written) = sent? else { return Ok(None) };
+        let offered = due.head.len() + usize::try_from(length).unwrap_or(usize::MAX);
+        due.took(written);
+        Ok(Some(Offer::Written { is_all: written == offered }))
     }
 
     /// As [`Self::offer`], for what a disk has to be waited for.

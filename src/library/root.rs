@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 
+use crate::tools::paged_file::PagedFile;
+
 /// Opened without waiting for a writer of a FIFO, without becoming a terminal's owner.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
@@ -24,7 +26,7 @@ pub(super) struct Root(OwnedFd);
 #[derive(Debug, Clone)]
 pub struct Opened {
     /// The file; a regular one. Others may read it too: it has no position of its own.
-    pub file: Arc<File>,
+    pub file: Arc<PagedFile>,
     /// Its metadata at that moment.
     pub stat: Stat,
 }
@@ -32,7 +34,7 @@ pub struct Opened {
 impl Opened {
     /// The file with its metadata of now; `None` once its last name is gone.
     pub(super) fn renewed(&self) -> Option<Self> {
-        let stat = fstat(&*self.file).ok().filter(|stat| stat.st_nlink > 0)?;
+        let stat = fstat(&**self.file).ok().filter(|stat| stat.st_nlink > 0)?;
         Some(Self { file: self.file.clone(), stat })
     }
 }
@@ -64,7 +66,7 @@ impl Root {
     fn open_file(&self, path: &Path, resolve: ResolveFlags) -> io::Result<Opened> {
         let fd = openat2(&self.0, path, READ, Mode::empty(), BENEATH | resolve)?;
         let stat = regular(fstat(&fd)?)?;
-        Ok(Opened { file: Arc::new(File::from(fd)), stat })
+        Ok(Opened { file: Arc::new(File::from(fd).into()), stat })
     }
 }
 

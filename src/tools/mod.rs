@@ -12,6 +12,7 @@ pub mod journal;
 pub mod listen;
 pub mod lock;
 pub mod page_cache;
+pub mod paged_file;
 pub mod paths;
 pub mod pulse;
 pub mod relay;
