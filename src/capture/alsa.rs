@@ -75,6 +75,7 @@ impl Session for AlsaSession {
             io: pcm.io_bytes(),
             format: *format,
             channels: granted.channels,
+            period_frames: u64::from(granted.period_frames.max(1)),
             fds: &mut fds,
             buffer: &mut buffer,
             timeout_ms: i32::try_from(timeout_ms).unwrap_or(i32::MAX),

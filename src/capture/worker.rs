@@ -29,6 +29,8 @@ pub struct Worker<'a> {
     pub io: IO<'a, u8>,
     pub format: SampleFormat,
     pub channels: u16,
+    /// Length of a period, in frames: when so many more are there, the device wakes.
+    pub period_frames: u64,
     /// The stop signal first, then the device's own.
     pub fds: &'a mut [pollfd],
     /// Room for a few periods, a whole number of frames.
@@ -78,7 +80,7 @@ impl Worker<'_> {
                 }
                 Turn::Ready { available, mono_ns } => {
                     self.place(available, mono_ns, std::mem::take(&mut resumed));
-                    if let Some(end) = self.read(available) {
+                    if let Some(end) = self.read(self.whole_periods(available)) {
                         return end;
                     }
                 }
@@ -143,6 +145,17 @@ impl Worker<'_> {
             self.lane.resume(mono_ns, slept_ns, available);
         } else {
             self.lane.observe(mono_ns, slept_ns, available);
+        }
+    }
+
+    /// What of so many frames is read: whole periods. The device wakes when a period is there beyond what was
+    /// read. If that were all there is a moment after each wake-up, each would come by that moment later than
+    /// the one before, and a block that ends with a period would wait for up to another one.
+    fn whole_periods(&self, available: u64) -> u64 {
+        match available % self.period_frames {
+            // Woken for less: left there it could wake again and again.
+            rest if rest == available => available,
+            rest => available - rest,
         }
     }
 
