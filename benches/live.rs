@@ -186,6 +186,10 @@ fn start_talasd(dir: &Path) -> (Server, thread::JoinHandle<u64>) {
         .arg("--config")
         .arg(config)
         .env("STATE_DIRECTORY", dir.join("state"))
+        // The daemon takes what begins with TALAS_ for settings of its own.
+        .env_remove("TALAS_BENCH_LISTENERS")
+        .env_remove("TALAS_BENCH_SECONDS")
+        .env_remove("TALAS_BENCH_STORM")
         .env("NO_COLOR", "1")
         .stderr(Stdio::piped())
         .spawn()
