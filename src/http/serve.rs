@@ -198,6 +198,8 @@ async fn accept(shared: Arc<Loop>, listener: TcpListener) {
         // The permit first: a connection that cannot be served stays in the kernel's queue.
         let Some(permit) = shared.place().await else { return };
         tokio::select! {
+            // The end comes first: who comes back when a stream ends waits for the daemon that comes next.
+            biased;
             () = shared.stop.stopped() => return,
             (stream, address) = accept_tcp(&listener, &shared.tally) => {
                 // From the events of this thread's runtime to those of another's.
