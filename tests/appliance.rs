@@ -231,6 +231,8 @@ fn enter_network(machine: &Machine) -> impl Fn() + Clone + Send + 'static {
 struct Crowd {
     /// Listeners that have heard something since the restart; the test ends when all have.
     back: Arc<AtomicUsize>,
+    /// Connections that were taken and reset without an answer.
+    reset: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
     /// What of the time line each did not hear, in ms.
     threads: Vec<JoinHandle<Vec<f64>>>,
@@ -238,15 +240,16 @@ struct Crowd {
 
 impl Crowd {
     fn gather(machine: &Machine) -> Self {
-        let mut crowd = Self { back: Arc::default(), over: Arc::default(), threads: Vec::new() };
+        let mut crowd =
+            Self { back: Arc::default(), reset: Arc::default(), over: Arc::default(), threads: Vec::new() };
         let heard = Arc::new(AtomicUsize::new(0));
         let enter = enter_network(machine);
         for _ in 0..LISTENERS {
             let (enter, heard) = (enter.clone(), heard.clone());
-            let (back, over) = (crowd.back.clone(), crowd.over.clone());
+            let (back, reset, over) = (crowd.back.clone(), crowd.reset.clone(), crowd.over.clone());
             crowd.threads.push(std::thread::spawn(move || {
                 enter();
-                listen(&heard, &back, &over)
+                listen(&heard, &back, &reset, &over)
             }));
         }
         eventually("a crowd that listens", || (heard.load(Ordering::Relaxed) == LISTENERS).then_some(()));
@@ -264,7 +267,7 @@ impl Crowd {
 }
 
 /// Listens until it is over. A refused connection, a torn event or a number that is out of order panics.
-fn listen(heard: &AtomicUsize, back: &AtomicUsize, over: &AtomicBool) -> Vec<f64> {
+fn listen(heard: &AtomicUsize, back: &AtomicUsize, reset: &AtomicUsize, over: &AtomicBool) -> Vec<f64> {
     let address = SocketAddr::from(([127, 0, 0, 1], 8080));
     let mut stream = Sse::open(address, STREAM);
     let mut last: Option<AudioFrame> = None;
@@ -294,7 +297,7 @@ fn listen(heard: &AtomicUsize, back: &AtomicUsize, over: &AtomicBool) -> Vec<f64
             Some(_) => {}
             None => {
                 let before = last.as_ref().expect("it heard something before it was cut off");
-                stream = Sse::resume(address, STREAM, &format!("frame-{}", before.number));
+                stream = come_back(address, before.number, reset);
                 is_back = true;
             }
         }
@@ -302,14 +305,33 @@ fn listen(heard: &AtomicUsize, back: &AtomicUsize, over: &AtomicBool) -> Vec<f64
     missed
 }
 
+/// Resumes after a block. A daemon that is about to end may still take a connection and reset it unanswered:
+/// that is counted, and tried again, as players and browsers do.
+fn come_back(address: SocketAddr, after: u64, reset: &AtomicUsize) -> Sse {
+    loop {
+        let stream = Sse::ask(address, STREAM, &format!("Last-Event-ID: frame-{after}\r\n"));
+        if matches!(stream.peek(&mut [0]), Ok(1)) {
+            return Sse::over(stream);
+        }
+        reset.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 fn a_restart_under_listeners(machine: &Machine, what: &str, command: &[&str]) {
+    // Whoever starts a service ten times within a minute meets its limit, and with it the sockets'.
+    machine.ask(&["systemctl", "reset-failed", "talasd"]);
     let crowd = Crowd::gather(machine);
     let before = machine.property("MainPID");
     machine.ask(command);
+    let reset = crowd.reset.clone();
     let missed = crowd.missed();
     assert_ne!(machine.property("MainPID"), before, "it was restarted");
     let most = missed.iter().copied().fold(0.0, f64::max);
     figure(&format!("{what} under {LISTENERS} listeners: not captured"), format!("{most:.0} ms at most"));
+    figure(
+        &format!("{what} under {LISTENERS} listeners: reset while coming back"),
+        reset.load(Ordering::Relaxed),
+    );
     // A bound for a machine under load; the figure is what is aimed at.
     assert!(most < PATIENCE.as_secs_f64() * 1000.0, "{missed:?}");
 }
@@ -353,7 +375,8 @@ fn it_is_set_up_and_reported_on(machine: &Machine) {
         "the secret is in the bundle"
     );
 
-    machine.ask(&["talasctl", "setup", "--listen", "127.0.0.1:8080", "--listen", "[::1]:8080"]);
+    let back = ["talasctl", "--json", "setup", "--listen", "127.0.0.1:8080", "--listen", "[::1]:8080"];
+    assert_eq!(machine.ask(&back), "", "programs get objects alone");
     assert_eq!(status("http://127.0.0.1:8080/api/audio/stats"), "200", "on loopback none is needed");
 }
 

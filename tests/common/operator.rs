@@ -78,7 +78,7 @@ pub fn a_hung_thread_ends_in_a_restart(machine: &Machine) {
     let _writer =
         fs::File::options().read(true).write(true).open(machine.dir.path().join("shared/pipe")).unwrap();
     machine.configure("[capture.alsa]\ndevice = \"stuck\"\n");
-    machine.ask(&["systemctl", "start", "talasd"]);
+    machine.ask(&["systemctl", "restart", "talasd"]);
     let line = machine.journal(&["TALAS_EVENT=thread_hangs"]);
     assert_eq!(line["TALAS_THREAD"], "capture", "{line}");
     machine.wait_for_property("NRestarts", "1");
@@ -89,7 +89,7 @@ pub fn a_hung_thread_ends_in_a_restart(machine: &Machine) {
 
 pub fn a_wrong_configuration_is_not_tried_again(machine: &Machine) {
     machine.configure("[captur]\n");
-    assert!(!machine.run(&["systemctl", "start", "talasd"]).status.success());
+    assert!(!machine.run(&["systemctl", "restart", "talasd"]).status.success());
     let facts = ["ActiveState", "ExecMainStatus", "NRestarts"].map(|name| machine.property(name));
     assert_eq!(facts, ["failed", "3", "0"]);
     let told = machine.ask(&["journalctl", "--unit", "talasd", "--no-pager", "--lines", "20"]);

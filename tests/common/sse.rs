@@ -105,9 +105,19 @@ impl Sse {
 
     /// The same with these header lines, each with its line end.
     pub fn open_with(address: SocketAddr, path: &str, headers: &str) -> Self {
+        Self::over(Self::ask(address, path, headers))
+    }
+
+    /// Asks, and does not wait for the answer.
+    pub fn ask(address: SocketAddr, path: &str, headers: &str) -> TcpStream {
         let mut stream = connect(address);
         let accept = "Accept: text/event-stream\r\n";
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{accept}{headers}\r\n").unwrap();
+        stream
+    }
+
+    /// Reads the answer's head and the first event.
+    pub fn over(stream: TcpStream) -> Self {
         let mut reader = BufReader::with_capacity(256 * 1024, stream);
         let (status, headers) = read_head(&mut reader);
         assert_eq!(status, 200);

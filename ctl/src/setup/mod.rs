@@ -130,7 +130,12 @@ impl<W: Write> Setup<'_, W> {
                 format!("it is {}: {}", state.as_str(), reason.as_deref().unwrap_or("no reason is known"))
             }
         };
-        self.screen.line(&crate::text::escape(&format!("Capturing from {device}: {how}.")))
+        self.say(&crate::text::escape(&format!("Capturing from {device}: {how}.")))
+    }
+
+    /// For people; programs get the objects of the daemon alone.
+    fn say(&mut self, line: &str) -> Result<()> {
+        if self.args.json { Ok(()) } else { self.screen.line(line) }
     }
 
     /// The status once there is sound, or when there is none in time.
@@ -175,7 +180,7 @@ impl<W: Write> Setup<'_, W> {
         machine::systemctl(&[&["start"][..], &both].concat())?;
         self.wait_for_sound()?;
         let addresses: Vec<String> = exposure.listen.iter().map(SocketAddr::to_string).collect();
-        self.screen.line(&format!("Serving on {}.", addresses.join(" and ")))
+        self.say(&format!("Serving on {}.", addresses.join(" and ")))
     }
 
     fn mint(&mut self, sub: &str) -> Result<()> {
@@ -187,7 +192,11 @@ impl<W: Write> Setup<'_, W> {
             paths: Vec::new(),
         };
         let mut client = self.connect()?;
-        let minted: TokenMinted = client.ask(&call(&Question::Token(wish)))?.read()?;
+        let answer = client.ask(&call(&Question::Token(wish)))?;
+        if self.args.json {
+            return self.screen.line(answer.json());
+        }
+        let minted: TokenMinted = answer.read()?;
         let status: Status = client.ask(&call(&Question::Status { watch: false }))?.read()?;
         let page = show::access::minted(&minted, &view(self.screen));
         self.screen.print(&page)?;

@@ -1,9 +1,11 @@
 //! `support-bundle`: everything that somebody needs who is asked why there is no sound, in one text that
 //! its sender can read first.
 //!
-//! In here: what is gathered. What is left out of it is `redact`, how programs are asked is `programs`. What
-//! cannot be had is told in its place: a bundle is wanted most when things do not work.
+//! In here: what is gathered. What is left out of it is `redact`, how programs are asked is `programs`, how
+//! the journal looks is `journal`. What cannot be had is told in its place: a bundle is wanted most when
+//! things do not work.
 
+mod journal;
 mod programs;
 mod redact;
 
@@ -39,7 +41,7 @@ listeners and of this machine were taken out of it, but only you know what else 
 const FILES: [&str; 4] = ["/etc/os-release", "/proc/version", "/proc/asound/cards", "/proc/asound/pcm"];
 
 /// Programs that know more.
-const PROGRAMS: [&[&str]; 8] = [
+const PROGRAMS: [&[&str]; 7] = [
     &["talasd", "--version"],
     &["talasd", "--check"],
     &["talasd", "--print-config"],
@@ -56,18 +58,18 @@ const PROGRAMS: [&[&str]; 8] = [
     &["systemctl", "show", "--no-pager", "talasd.service"],
     &["systemctl", "cat", "--no-pager", "talasd.service", "talasd-http.socket", "talasd-control.socket"],
     &["ls", "-l", "/dev/snd"],
-    &[
-        "journalctl",
-        "--unit",
-        "talasd",
-        "--no-pager",
-        "--output",
-        "short-iso-precise",
-        "--since",
-        "-2 days",
-        "--lines",
-        "2000",
-    ],
+];
+
+/// And the journal of it all: seconds since 1970, how grave (4 is a warning), what, and the fields of ours.
+const JOURNAL: [&str; 8] = [
+    "journalctl",
+    "--unit=talasd",
+    "--no-pager",
+    "--output=json",
+    "--since=-2 days",
+    "--lines=2000",
+    "--quiet",
+    "--all",
 ];
 
 /// Gathers the bundle and writes it.
@@ -87,7 +89,8 @@ pub fn run<W: Write>(args: &Args, file: Option<&Path>, screen: &mut Screen<W>) -
         Error::new(Kind::Failed, format!("cannot write {}: {error}", path.display()))
             .hint("name a new file, or - for standard output")
     })?;
-    screen.line(&path.display().to_string())
+    let shown = path.display().to_string();
+    screen.line(&if args.json { serde_json::json!({ "file": shown }).to_string() } else { shown })
 }
 
 fn seconds() -> u64 {
@@ -108,6 +111,7 @@ fn gather(args: &Args) -> String {
     for words in PROGRAMS {
         bundle.section(&words.join(" "), &programs::output(words));
     }
+    bundle.section(&JOURNAL.join(" "), &journal::lines(&programs::output(&JOURNAL)));
     bundle.text
 }
 
