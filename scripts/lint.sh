@@ -21,7 +21,7 @@ cargo clippy --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --workspace
 scripts/check-links.sh
 if command -v shellcheck >/dev/null; then
-    shellcheck scripts/*.sh tests/boot/*.sh .ci/run
+    shellcheck scripts/*.sh tests/boot/*.sh .ci/run debian/tests/smoke debian/talasd.p*
 else
     echo "lint: shellcheck is not installed, scripts are not checked"
 fi
