@@ -74,6 +74,8 @@ cat >"$dir/talasd.toml" <<EOF
 http.listen = ["127.0.0.1:0"]
 control.socket = "$dir/talasd.sock"
 library.dirs = ["music"]
+# Not met, and looked at all the same.
+access.limits.address = { requests_per_s = 1000000, streams = 1000000 }
 [capture.tone]
 EOF
 STATE_DIRECTORY="$dir/state" NO_COLOR=1 "$TALASD" --config "$dir/talasd.toml" 2>"$dir/talasd.log" &

@@ -8,6 +8,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use talasd::access::{Limits, Quota};
 use talasd::capture::settings::{self as capture, AlsaSettings, FileSettings, SourceSettings, ToneSettings};
 use talasd::config::{self, Config, Environment};
 use talasd::dsp::effect::Effect;
@@ -58,13 +59,14 @@ fn doors() -> impl Strategy<Value = http::Settings> {
         networks.collect()
     });
     let names = (hosts, proxies, cors());
-    let numbers = (1..=60_u64, 61..=86_400_u64, 1..=100_u32, 0..=1_000_000_u32);
+    let sizes = (1..=100_u32, 1..=60_u32, 8..=1024_u32);
+    let numbers = (1..=60_u64, 61..=86_400_u64, sizes, 0..=1_000_000_u32);
     (listen(), metrics, names, numbers).prop_map(
         |(
             listen,
             metrics_listen,
             (hosts, trusted_proxies, cors),
-            (heartbeat, stale, max_json_mb, max_streams),
+            (heartbeat, stale, (max_json_mb, max_url_kb, max_head_kb), max_streams),
         )| http::Settings {
             listen,
             metrics_listen,
@@ -74,6 +76,8 @@ fn doors() -> impl Strategy<Value = http::Settings> {
             sse_heartbeat: Duration::from_secs(heartbeat),
             stale_after: Duration::from_secs(stale),
             max_json_mb,
+            max_url_kb,
+            max_head_kb,
             max_streams,
         },
     )
@@ -155,12 +159,30 @@ fn pushes() -> impl Strategy<Value = Vec<Push>> {
     })
 }
 
+fn limits() -> impl Strategy<Value = Limits> {
+    let count = || 0..=1_000_000_u32;
+    let quota = move || {
+        (count(), count(), count(), any::<u32>()).prop_map(
+            |(requests_per_s, new_streams_per_s, streams, bytes_per_s)| Quota {
+                requests_per_s,
+                new_streams_per_s,
+                streams,
+                bytes_per_s,
+            },
+        )
+    };
+    (1..=3600_u32, quota(), quota(), quota(), quota())
+        .prop_map(|(burst_s, address, user, token, key)| Limits { burst_s, address, user, token, key })
+}
+
 fn whole() -> impl Strategy<Value = Config> {
     let level = select(Verbosity::ALL.map(|(_, level)| level).to_vec());
-    (doors(), sound(), effects(), level, ANY_TEXT, "[a-z_][a-z0-9_-]{0,31}", pushes()).prop_map(
-        |(http, capture, effects, level, socket, group, push)| {
+    let control = (ANY_TEXT, "[a-z_][a-z0-9_-]{0,31}");
+    (doors(), sound(), effects(), limits(), level, control, pushes()).prop_map(
+        |(http, capture, effects, limits, level, (socket, group), push)| {
             let mut config = Config { http, capture, push, ..Config::default() };
             config.process.effects = effects;
+            config.access.limits = limits;
             config.log.level = level;
             config.control.socket = format!("/run/{}x", socket.replace('/', "_")).into();
             config.control.group = group;

@@ -27,7 +27,9 @@ impl Line {
     fn hear(&mut self) -> (u16, Vec<(String, String)>, Vec<u8>) {
         let (status, mut headers) = read_head(&mut self.0);
         let length = headers.iter().find(|(name, _)| name == "content-length").unwrap().1.parse().unwrap();
-        headers.retain(|(name, _)| !["date", "content-length", "content-range"].contains(&name.as_str()));
+        let of_the_moment =
+            ["date", "content-length", "content-range", "ratelimit-remaining", "ratelimit-reset"];
+        headers.retain(|(name, _)| !of_the_moment.contains(&name.as_str()));
         // A tag is weak as long as the file is young.
         for (_, value) in headers.iter_mut().filter(|(name, _)| name == "etag") {
             *value = value.trim_start_matches("W/").to_owned();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::claims::Expected;
+use super::limits::Limits;
 use super::permission::{Permission, Permissions};
 use crate::error::{Error, Kind, Result};
 
@@ -20,6 +21,8 @@ pub struct Settings {
     pub roles: BTreeMap<String, Permissions>,
     /// `[access.jwt]`.
     pub jwt: Jwt,
+    /// `[access.limits]`.
+    pub limits: Limits,
 }
 
 /// `[access.jwt]`.

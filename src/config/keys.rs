@@ -18,7 +18,7 @@ use super::text::{
     ADDRESS, ADDRESS_OR_NONE, DEVICE, DIRECTORY, FILE, FILE_OR_NONE, GROUP, HEADER, HOST, METHOD, NAME,
     NETWORK, ORIGIN, PERMISSION, SOCKET_PATH, SOUND_FILE, Text, URL_OR_NONE,
 };
-use super::{Config, live};
+use super::{Config, limits, live};
 
 /// Whoever goes past the keys.
 pub(super) trait Keys {
@@ -118,6 +118,18 @@ fn http(keys: &mut impl Keys, http: &mut http::settings::Settings) {
         "A connection whose peer accepts no byte for so many seconds is reset.",
     );
     keys.key("max_json_mb", &mut http.max_json_mb, &whole(1, 100), "Largest JSON body of a request, in MiB.");
+    keys.key(
+        "max_url_kb",
+        &mut http.max_url_kb,
+        &whole(1, 60),
+        "Longest path and query of a request, in KiB; a token may stand in it.",
+    );
+    keys.key(
+        "max_head_kb",
+        &mut http.max_head_kb,
+        &whole(8, 1024),
+        "Largest head of a request, in KiB: its first line and all its fields.",
+    );
     keys.key(
         "max_streams",
         &mut http.max_streams,
@@ -340,6 +352,7 @@ fn access(keys: &mut impl Keys, access: &mut access::Settings) {
         "Roles beside listener, operator, admin, service and metrics, each with its permissions.",
     );
     jwt(keys, &mut access.jwt);
+    limits::describe(keys, &mut access.limits);
 }
 
 fn jwt(keys: &mut impl Keys, jwt: &mut access::Jwt) {

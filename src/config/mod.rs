@@ -20,6 +20,7 @@ mod environment;
 mod form;
 mod keys;
 mod layer;
+mod limits;
 mod listing;
 mod live;
 mod manual;

@@ -130,7 +130,7 @@ fn build(loaded: &Loaded) -> Result<Built> {
     station.apply_analysis(config.analysis.clone());
     let library = Arc::new(Library::new(config.library.clone()));
     let gate = Arc::new(gate(config, &listeners, metrics_listener.as_ref())?);
-    station.set_access(gate.describe());
+    station.set_gate(gate.clone());
     let http = http::Door::new(
         (listeners, metrics_listener),
         config.http.clone(),

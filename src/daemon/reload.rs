@@ -16,7 +16,7 @@ use crate::station::Station;
 use crate::tools::journal;
 
 /// Keys whose new value comes into force at once; every other one needs a restart.
-const LIVE: [&str; 17] = [
+const LIVE: [&str; 19] = [
     "access.anonymous",
     "access.roles",
     "access.jwt.key_file",
@@ -29,7 +29,9 @@ const LIVE: [&str; 17] = [
     "http.cors.origins",
     "http.sse_heartbeat_s",
     "http.stale_after_s",
+    "http.max_head_kb",
     "http.max_json_mb",
+    "http.max_url_kb",
     "http.max_streams",
     "library.dirs",
     "log.level",
@@ -37,7 +39,7 @@ const LIVE: [&str; 17] = [
 ];
 
 /// Tables all of whose keys are like that.
-const LIVE_TABLES: [&str; 2] = ["analysis.", "live.push."];
+const LIVE_TABLES: [&str; 3] = ["access.limits.", "analysis.", "live.push."];
 
 /// Knows where the configuration came from and what is in force.
 pub struct Reloader {
@@ -55,7 +57,7 @@ pub struct Handles {
     pub library: Arc<Library>,
     /// `[access]`.
     pub gate: Arc<Gate>,
-    /// Shows how the door is guarded.
+    /// What runs.
     pub station: Arc<Station>,
 }
 
@@ -117,7 +119,6 @@ impl Reloader {
         }
         self.parts.library.apply(new.library.clone());
         self.parts.station.apply_analysis(new.analysis.clone());
-        self.parts.station.set_access(self.parts.gate.describe());
         // What needs a restart stays as it is, so that the next reload tells of it again.
         self.current.log = new.log;
         self.current.library = new.library;

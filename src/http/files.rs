@@ -28,6 +28,7 @@ use super::reply::Problem;
 use super::site::{Peer, Site};
 use super::validators::{Validators, Verdict, Version};
 use super::wire::Meter;
+use crate::keys::Parties;
 use crate::library::{Opened, Track, TrackId};
 
 /// Where the tracks are.
@@ -136,6 +137,8 @@ fn select(track: &Track, opened: Opened, request: &Request, size: u64, selection
             promise,
             changed: (opened.stat.st_ctime, nanoseconds(opened.stat.st_ctime_nsec)),
             range: range.clone(),
+            // Whoever counted the request knows.
+            by: Parties::default(),
         }),
         _ => None,
     };

@@ -114,6 +114,20 @@ pub fn check_origin(asked: Asked<'_>, settings: &Settings) -> Result<(), Problem
     ))
 }
 
+/// Refuses an address that is longer than any that is meant.
+///
+/// # Errors
+/// 414 beyond `http.max_url_kb`.
+pub fn check_length(uri: &Uri, settings: &Settings) -> Result<(), Problem> {
+    let length = uri.path().len() + uri.query().map_or(0, str::len);
+    let most_kb = settings.max_url_kb;
+    if length <= most_kb as usize * 1024 {
+        return Ok(());
+    }
+    let detail = format!("the address is longer than {most_kb} KiB (http.max_url_kb)");
+    Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail))
+}
+
 /// Whether a method changes something.
 pub fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)

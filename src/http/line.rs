@@ -21,22 +21,21 @@ use tokio::time::{Sleep, sleep};
 use super::heir::{Estate, Heir, Held};
 use super::site::Site;
 use super::stream::{StreamBody, Transport};
-use super::watched::{SessionPlace, last_word};
+use super::watched::{Stay, StayPlace, last_word};
 use super::wire::Wire;
-use crate::keys::Seat as Session;
 use crate::tools::workers;
 
 /// The chunk that ends a chunked answer.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// The heir of a connection whose answer is this stream.
-pub fn heir(site: Arc<Site>, stream: StreamBody, transport: Transport, session: SessionPlace) -> Heir {
+pub fn heir(site: Arc<Site>, stream: StreamBody, transport: Transport, stay: StayPlace) -> Heir {
     let kick = Arc::<Kick>::default();
     let kicked = kick.clone();
     let begin = move |Estate { socket, held, worker }: Estate| {
         // Fails where the kernel watches no more descriptors: the connection is closed then.
         let Ok(socket) = TcpStream::from_std(StdTcpStream::from(socket)) else { return };
-        let session = session.take();
+        let stay = stay.take();
         let line = Line {
             socket,
             stream,
@@ -44,7 +43,7 @@ pub fn heir(site: Arc<Site>, stream: StreamBody, transport: Transport, session: 
             rest: Bytes::new(),
             is_last: false,
             stuck: None,
-            session,
+            stay,
             kicked,
             site,
             _held: held,
@@ -79,7 +78,7 @@ struct Line {
     is_last: bool,
     /// Runs while the peer takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
-    session: Option<Session>,
+    stay: Option<Stay>,
     kicked: Arc<Kick>,
     site: Arc<Site>,
     _held: Held,
@@ -155,8 +154,8 @@ impl Line {
 
     /// What is to be written next.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        let refusal = match &self.session {
-            Some(session) => session.poll_ended(cx),
+        let refusal = match &self.stay {
+            Some(stay) => stay.poll_ended(cx),
             None => Poll::Pending,
         };
         if let Poll::Ready(refusal) = refusal {

@@ -93,6 +93,7 @@ impl Collector for Rendered {
         let mut families = Families::new(encoder);
         founding(&mut families, &measures)?;
         daemon(&mut families, &measures)?;
+        refusals(&mut families, &measures)?;
         programme(&mut families, &measures)?;
         capture(&mut families, &measures.status.capture)?;
         gaps(&mut families, &measures)?;
@@ -148,6 +149,12 @@ fn daemon(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
         "Bytes free for the daemon on the file system of the state directory",
         measures.status.disk.free_bytes,
     )
+}
+
+/// There are as many limits as the configuration has keys for them.
+fn refusals(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
+    let refused = measures.status.access.refused.iter().map(|(limit, refused)| (limit.as_str(), *refused));
+    to.counters("talas_limit_refusals_total", "Requests refused by a limit", "limit", refused)
 }
 
 fn programme(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {

@@ -2,8 +2,8 @@
 //! connection's I/O and end it in order; axum routes behind it.
 //!
 //! In here: accepting, deadlines, the guards, the routes. What a route needs is a row of `access`, and
-//! `permit` asks before each. Not in here: what the answers say, which the
-//! station gathers.
+//! `permit` asks before each; how much may be asked is in `limit`. Not in here: what the answers say,
+//! which the station gathers.
 
 mod client;
 mod compress;
@@ -14,6 +14,7 @@ mod file_body;
 mod files;
 mod guard;
 mod heir;
+mod limit;
 mod line;
 mod live;
 mod metrics;
@@ -33,6 +34,7 @@ pub mod settings;
 mod site;
 mod sound_metrics;
 mod stream;
+mod throttle;
 mod tracks;
 mod validators;
 mod watched;

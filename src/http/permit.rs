@@ -12,10 +12,11 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::client::ClientAddress;
+use super::limit::{self, Checked};
 use super::repeat::OneRange;
 use super::reply::Problem;
 use super::site::{Peer, Site};
-use super::watched;
+use super::watched::{self, Stay};
 use crate::access::{self, Denial, Pass, Place, Refusal, Rule, Via};
 use crate::tools::burst::Burst;
 use crate::tools::clock;
@@ -37,29 +38,35 @@ pub async fn permitted(State(site): State<Arc<Site>>, mut request: Request, next
         Ok(shown) => site.gate.admit(shown.as_deref()).await.map_err(No::refused),
         Err(no) => Err(no),
     };
-    match admitted.and_then(|pass| judge(rule, pass, &request)) {
-        Ok(pass) => {
-            request.extensions_mut().insert(pass.clone());
-            let (address, peer) = (address(&request), request.extensions().get::<Peer>().cloned());
-            let mut response = next.run(request).await;
-            if matches!(pass.via, Via::Token(_) | Via::Key(_)) {
-                // What is repeated past the router could go on when the pass is over.
-                response.extensions_mut().remove::<OneRange>();
-            }
-            if !watched::goes_on(&response) {
-                return response;
-            }
-            let reset = move || peer.iter().for_each(|peer| peer.meter.kick());
-            match site.gate.begin(&pass, pattern(rule), address, reset) {
-                Some(seat) => watched::watch(response, seat),
-                None => response,
-            }
-        }
+    let pass = match admitted.and_then(|pass| judge(rule, pass, &request)) {
+        Ok(pass) => pass,
         Err(no) => {
             no.record(&request, rule);
-            no.answer()
+            return no.answer();
         }
+    };
+    let (address, peer) = (address(&request), request.extensions().get::<Peer>().cloned());
+    let mut checked = match Checked::new(&site, &request, rule, &pass) {
+        Ok(checked) => checked,
+        Err(over) => return limit::refuse(&site, &over, address),
+    };
+    request.extensions_mut().insert(pass.clone());
+    let mut response = next.run(request).await;
+    checked.mark(&mut response);
+    if matches!(pass.via, Via::Token(_) | Via::Key(_)) {
+        // What is repeated past the router could go on when the pass is over.
+        response.extensions_mut().remove::<OneRange>();
     }
+    if !watched::goes_on(&response) {
+        return response;
+    }
+    let lease = match checked.lease(&site) {
+        Ok(lease) => lease,
+        Err(over) => return limit::refuse(&site, &over, address),
+    };
+    let reset = move || peer.iter().for_each(|peer| peer.meter.kick());
+    let seat = site.gate.begin(&pass, pattern(rule), address, reset);
+    watched::watch(response, Stay::new(seat, lease))
 }
 
 /// A refusal: how it is answered, and what the journal says.
@@ -93,7 +100,8 @@ fn pattern(rule: Option<&'static Rule>) -> &'static str {
     }
 }
 
-fn address(request: &Request) -> Option<IpAddr> {
+/// The address that a request comes from; `None` for one that no connection made.
+pub fn address(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<ClientAddress>().map(|client| client.ip)
 }
 

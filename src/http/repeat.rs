@@ -27,10 +27,14 @@ use http::{Request, Response, StatusCode};
 use socket2::SockRef;
 use tower::ServiceExt;
 
+use super::limit::{self, Rehearsal};
 use super::promise::Promise;
 use super::range::{self, Selection};
 use super::site::Peer;
+use super::watched::SHORT_BYTES;
 use super::wire::{Offer, Wire};
+use crate::access::Standing;
+use crate::keys::{Lease, Limiter, Overrun, Parties};
 use crate::tools::page_cache;
 use crate::tools::paged_file::PagedFile;
 use crate::tools::stop::Stop;
@@ -69,6 +73,8 @@ pub struct OneRange {
     pub changed: (i64, i64),
     /// The bytes.
     pub range: Range<u64>,
+    /// For whom each repetition counts.
+    pub by: Parties,
 }
 
 /// What becomes of a connection.
@@ -93,6 +99,7 @@ struct Pattern {
     file: Weak<PagedFile>,
     promise: Promise,
     changed: (i64, i64),
+    by: Parties,
     learnt: Instant,
 }
 
@@ -112,7 +119,13 @@ struct Due {
 ///
 /// # Errors
 /// The socket or the file fails, or the file is no longer the one that was promised: the answer breaks off.
-pub async fn serve(wire: &mut Wire, router: &Router, peer: &Peer, stop: &Stop) -> io::Result<End> {
+pub async fn serve(
+    wire: &mut Wire,
+    router: &Router,
+    limiter: &Arc<Limiter>,
+    peer: &Peer,
+    stop: &Stop,
+) -> io::Result<End> {
     let mut kept: Option<Pattern> = None;
     while !stop.is_stopped() {
         if wire.ahead().is_empty() && wire.read_ahead().await? == 0 {
@@ -123,7 +136,8 @@ pub async fn serve(wire: &mut Wire, router: &Router, peer: &Peer, stop: &Stop) -
             && let Some(file) = pattern.file.upgrade()
         {
             let _in_flight = peer.meter.begin_request();
-            if pattern.send(wire, file, range).await? {
+            let Ok(counted) = Counted::new(limiter, &pattern.by, &range) else { return Ok(End::Unusual) };
+            if pattern.send(wire, file, range, &counted).await? {
                 wire.take_ahead(length);
                 kept = Some(pattern);
                 continue;
@@ -135,13 +149,30 @@ pub async fn serve(wire: &mut Wire, router: &Router, peer: &Peer, stop: &Stop) -
         let Some((pattern, file, range)) = learn(wire.ahead(), asked, router, peer).await else {
             return Ok(End::Unusual);
         };
-        if !pattern.send(wire, file, range).await? {
+        let Ok(counted) = Counted::new(limiter, &pattern.by, &range) else { return Ok(End::Unusual) };
+        if !pattern.send(wire, file, range, &counted).await? {
             return Ok(End::Unusual);
         }
         wire.take_ahead(length);
         kept = Some(pattern);
     }
     Ok(End::Closed)
+}
+
+/// An answer that was counted as the router's would be.
+struct Counted {
+    standing: Option<Standing>,
+    /// The place of a long one among the streams of its client.
+    _lease: Option<Lease>,
+}
+
+impl Counted {
+    /// Counts it. What is over a limit is the router's to refuse.
+    fn new(limiter: &Arc<Limiter>, by: &Parties, range: &Range<u64>) -> Result<Self, Overrun> {
+        let is_long = range.end - range.start > SHORT_BYTES;
+        let lease = is_long.then(|| limiter.begin_stream(by, false)).transpose()?;
+        Ok(Self { standing: limiter.request(by)?, _lease: lease })
+    }
 }
 
 /// A request of the simplest kind.
@@ -163,9 +194,10 @@ async fn learn(
 ) -> Option<(Pattern, Arc<PagedFile>, Range<u64>)> {
     let Asked { mut request, value, length } = asked;
     request.extensions_mut().insert(peer.clone());
+    request.extensions_mut().insert(Rehearsal);
     // The answer's body is not used.
     let Ok(answer) = router.clone().oneshot(request).await;
-    let OneRange { file, promise, changed, range } = answer.extensions().get::<OneRange>()?.clone();
+    let OneRange { file, promise, changed, range, by } = answer.extensions().get::<OneRange>()?.clone();
     let pattern = Pattern {
         before: read[..value.start].to_vec(),
         after: read[value.end..length].to_vec(),
@@ -173,6 +205,7 @@ async fn learn(
         file: Arc::downgrade(&file),
         promise,
         changed,
+        by,
         learnt: Instant::now(),
     };
     Some((pattern, file, range))
@@ -249,11 +282,20 @@ impl Pattern {
     }
 
     /// Sends the answer; `false` if the file has changed and nothing was sent.
-    async fn send(&self, wire: &mut Wire, file: Arc<PagedFile>, range: Range<u64>) -> io::Result<bool> {
-        let mut head = Vec::with_capacity(self.head.len() + 128);
+    async fn send(
+        &self,
+        wire: &mut Wire,
+        file: Arc<PagedFile>,
+        range: Range<u64>,
+        counted: &Counted,
+    ) -> io::Result<bool> {
+        let mut head = Vec::with_capacity(self.head.len() + 256);
         head.extend_from_slice(&self.head);
         let (length, content_range) =
             (range.end - range.start, range::content_range(&range, self.promise.size()));
+        for (name, value) in counted.standing.iter().flat_map(limit::fields) {
+            write!(head, "{name}: {value}\r\n")?;
+        }
         write!(head, "content-length: {length}\r\ncontent-range: {content_range}\r\n\r\n")?;
         if length > u64::from(wire.unsent_bytes()) {
             wire.hold_unsent(UNSENT_BYTES);

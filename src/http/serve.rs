@@ -44,8 +44,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const IDLE_DEADLINE: Duration = Duration::from_secs(75);
 /// How often a connection's clock is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Most bytes of a request's head; hyper answers 431 beyond.
-const HEAD_BYTES: usize = 64 * 1024;
 /// Requests that one HTTP/2 connection may have open: one page with all it shows.
 const H2_STREAMS: u32 = 64;
 /// Connections that the listener of `http.metrics_listen` serves at a time: its own, so that a crowd at
@@ -260,7 +258,7 @@ async fn converse(shared: &Arc<Loop>, mut wire: Wire, address: SocketAddr, meter
         return reason.map_or(End::Done, End::Reset);
     }
     wire.hold_usual();
-    let builder = builder();
+    let builder = builder(shared.site.settings.load().max_head_kb);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service(shared, peer)));
     let mut fate = fate(shared, meter);
     loop {
@@ -285,7 +283,8 @@ enum Over {
 
 /// Serves what can be answered past the HTTP library, which comes next unless the connection is over.
 async fn converse_shortly(shared: &Loop, wire: &mut Wire, peer: &Peer) -> Over {
-    let mut repeats = pin!(repeat::serve(wire, &shared.router, peer, &shared.stop));
+    let mut repeats =
+        pin!(repeat::serve(wire, &shared.router, shared.site.gate.limiter(), peer, &shared.stop));
     let mut fate = fate(shared, &peer.meter);
     loop {
         tokio::select! {
@@ -387,20 +386,22 @@ fn overdue(meter: &Meter, stale_after: Duration) -> Option<&'static str> {
     (meter.idle_for(now_ns) > IDLE_DEADLINE).then_some("the peer says nothing")
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+/// The HTTP library, for heads of at most so many KiB; it answers 431 beyond.
+fn builder(max_head_kb: u32) -> auto::Builder<TokioExecutor> {
+    let head_bytes = max_head_kb * 1024;
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
-        .max_buf_size(HEAD_BYTES)
+        .max_buf_size(head_bytes as usize)
         .max_headers(128)
         .half_close(false);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS)
-        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(head_bytes)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(HEAD_DEADLINE);
     builder

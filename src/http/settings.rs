@@ -25,6 +25,10 @@ pub struct Settings {
     pub stale_after: Duration,
     /// Largest JSON body, in MiB.
     pub max_json_mb: u32,
+    /// Longest path and query, in KiB.
+    pub max_url_kb: u32,
+    /// Largest head of a request, in KiB; of a connection that is open, what it was when that began.
+    pub max_head_kb: u32,
     /// Streams at a time; 0 is no limit of its own.
     pub max_streams: u32,
 }
@@ -56,6 +60,8 @@ impl Default for Settings {
             sse_heartbeat: Duration::from_secs(15),
             stale_after: Duration::from_secs(300),
             max_json_mb: 10,
+            max_url_kb: 16,
+            max_head_kb: 64,
             max_streams: 0,
         }
     }

@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-    USER_AGENT,
+    ORIGIN, RETRY_AFTER, USER_AGENT,
 };
 use http::{HeaderValue, Method, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
@@ -25,12 +25,13 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use super::client::{self, ClientAddress};
 use super::guard::Asked;
 use super::heir::Bequest;
+use super::limit::{self, Visit};
 use super::live::Lanes;
 use super::reply::{self, Problem};
 use super::routes::Routes;
 use super::settings::{Cors, Settings};
 use super::stream::{self, StreamBody, Transport};
-use super::watched::SessionPlace;
+use super::watched::StayPlace;
 use super::wire::Meter;
 use super::{compress, files, guard, line, live, metrics, page, permit, query, tracks};
 use crate::access::{Pass, Permission, Rule};
@@ -146,30 +147,61 @@ fn cors(site: &Arc<Site>) -> CorsLayer {
         .allow_methods(AllowMethods::list(methods))
         .allow_headers(AllowHeaders::list(headers))
         .allow_credentials(credentials)
-        // What a page needs to know of a range.
-        .expose_headers([ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG])
+        // What a page needs to know of a range, and of limits.
+        .expose_headers(
+            [ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, RETRY_AFTER]
+                .into_iter()
+                .chain(limit::FIELDS)
+                .collect::<Vec<_>>(),
+        )
 }
 
 async fn guarded(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
-    match examine(&site, &request) {
+    let rule = permit::rule(&request);
+    let settings = site.settings.load();
+    let client = client_of(&request, &settings);
+    // Whoever cannot be told is counted by the address at the other end.
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
+    let address = client.as_ref().map_or(peer, |client| Some(client.ip));
+    let visit = match Visit::begin(&site, &request, address, rule) {
+        Ok(visit) => visit,
+        Err(over) => {
+            let mut response = limit::refuse(&site, &over, address);
+            limit::tell_page(response.headers_mut(), request.headers().get(ORIGIN), &settings);
+            return response;
+        }
+    };
+    let examined = client.and_then(|client| examine(&site, &request, rule, client));
+    drop(settings);
+    let response = match examined {
         Ok(client) => {
             request.extensions_mut().insert(client);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
-    }
+    };
+    visit.end(&site, response)
+}
+
+fn client_of(request: &Request, settings: &Settings) -> Result<ClientAddress, Problem> {
+    let peer = request.extensions().get::<Peer>().ok_or_else(no_peer)?;
+    client::resolve(peer.address.ip(), false, request.headers(), &settings.trusted_proxies)
 }
 
 /// Who asks, when by a name of the door's own and from a page that may.
-fn examine(site: &Site, request: &Request) -> Result<ClientAddress, Problem> {
+fn examine(
+    site: &Site,
+    request: &Request,
+    rule: Option<&Rule>,
+    client: ClientAddress,
+) -> Result<ClientAddress, Problem> {
     let settings = site.settings.load();
-    let peer = request.extensions().get::<Peer>().ok_or_else(no_peer)?;
     let (uri, headers) = (request.uri(), request.headers());
-    let client = client::resolve(peer.address.ip(), false, headers, &settings.trusted_proxies)?;
+    guard::check_length(uri, &settings)?;
     let asked = Asked { version: request.version(), uri, headers, client: &client };
     guard::check_host(asked, &site.bound, &settings)?;
     // A stream is not changed by a stranger's page, but it would be held open by one.
-    if guard::changes(request.method()) || permit::rule(request).is_some_and(Rule::checks_origin) {
+    if guard::changes(request.method()) || rule.is_some_and(Rule::checks_origin) {
         guard::check_origin(asked, &settings)?;
     }
     Ok(client)
@@ -219,10 +251,10 @@ fn open_stream(site: &Arc<Site>, request: &Request, wanted: query::StreamQuery) 
     if transport == Transport::Multiplexed {
         return Ok(Response::new(Body::new(body)));
     }
-    let session = SessionPlace::default();
-    let heir = line::heir(site.clone(), body, transport, session.clone());
+    let stay = StayPlace::default();
+    let heir = line::heir(site.clone(), body, transport, stay.clone());
     let mut response = Response::new(Body::new(Bequest::new(peer.meter, heir)));
-    response.extensions_mut().insert(session);
+    response.extensions_mut().insert(stay);
     // Nothing follows it: the connection ends with the stream.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(response)
@@ -238,6 +270,7 @@ pub fn arrive(site: &Site, request: &Request, stream: Stream, reset: Reset) -> R
     let path = request.uri().path();
     let arrival = Arrival { ip, user_id, user_agent, path, stream, reset };
     let registered = site.station.register(arrival, most).ok_or_else(|| {
+        site.gate.limiter().count_full();
         let detail = format!("all {most} streams are taken (http.max_streams)");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
     })?;

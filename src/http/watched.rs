@@ -13,36 +13,56 @@ use http_body::{Frame, SizeHint};
 use serde_json::json;
 
 use crate::access::Refusal;
-use crate::keys::Seat;
+use crate::keys::{Lease, Seat};
 use crate::mux::sse::{self, Event};
 use crate::tools::lock::lock;
 
 /// Answers up to this length are on their way before anybody could end them, in bytes.
 pub const SHORT_BYTES: u64 = 64 * 1024;
 
+/// What an answer that goes on holds for as long as it does.
+#[derive(Debug)]
+pub struct Stay {
+    /// Its place on the list of what is ended with its pass.
+    seat: Option<Seat>,
+    /// Its place among the streams of its client.
+    _lease: Option<Lease>,
+}
+
+impl Stay {
+    /// Without a seat where no pass is ever over.
+    pub fn new(seat: Option<Seat>, lease: Option<Lease>) -> Self {
+        Self { seat, _lease: lease }
+    }
+
+    /// Why it is to end; pending while it may go on. Asked in one task at a time.
+    pub fn poll_ended(&self, cx: &Context<'_>) -> Poll<Refusal> {
+        self.seat.as_ref().map_or(Poll::Pending, |seat| seat.poll_ended(cx))
+    }
+}
+
 /// The body.
 #[derive(Debug)]
 pub struct Watched {
     body: Body,
-    seat: Seat,
+    stay: Stay,
     /// The format has a word for its end.
     is_events: bool,
     is_over: bool,
 }
 
-/// In an answer whose connection somebody else takes over: where the place on the list of sessions goes
-/// along.
+/// In an answer whose connection somebody else takes over: where its stay goes along.
 #[derive(Debug, Clone, Default)]
-pub struct SessionPlace(Arc<Mutex<Option<Seat>>>);
+pub struct StayPlace(Arc<Mutex<Option<Stay>>>);
 
-impl SessionPlace {
+impl StayPlace {
     /// Leaves it there.
-    pub fn put(&self, seat: Seat) {
-        *lock(&self.0) = Some(seat);
+    pub fn put(&self, stay: Stay) {
+        *lock(&self.0) = Some(stay);
     }
 
     /// Takes it along, if there is one.
-    pub fn take(&self) -> Option<Seat> {
+    pub fn take(&self) -> Option<Stay> {
         lock(&self.0).take()
     }
 }
@@ -54,14 +74,14 @@ pub fn goes_on(response: &Response) -> bool {
 }
 
 /// The answer, ended when its pass is.
-pub fn watch(response: Response, seat: Seat) -> Response {
-    if let Some(place) = response.extensions().get::<SessionPlace>() {
-        place.put(seat);
+pub fn watch(response: Response, stay: Stay) -> Response {
+    if let Some(place) = response.extensions().get::<StayPlace>() {
+        place.put(stay);
         return response;
     }
     let kind = response.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     let is_events = kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"));
-    response.map(|body| Body::new(Watched { body, seat, is_events, is_over: false }))
+    response.map(|body| Body::new(Watched { body, stay, is_events, is_over: false }))
 }
 
 /// The event that says why.
@@ -85,7 +105,7 @@ impl http_body::Body for Watched {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let Poll::Ready(refusal) = self.seat.poll_ended(cx) else {
+        let Poll::Ready(refusal) = self.stay.poll_ended(cx) else {
             return Pin::new(&mut self.body).poll_frame(cx);
         };
         self.is_over = true;

@@ -14,6 +14,7 @@ use super::api_key::{self, ApiKey};
 use super::cache::{self, Cache};
 use super::files::{self, SecretFile};
 use super::jwks::Jwks;
+use super::limiter::Limiter;
 use super::sessions::{Seat, Sessions};
 use super::store::Store;
 use crate::access::{
@@ -100,6 +101,7 @@ pub struct Gate {
     jwks: Option<Jwks>,
     pub(super) store: Store,
     cache: Cache,
+    limiter: Arc<Limiter>,
     pub(super) sessions: Arc<Sessions>,
     /// When keys were used since that was last written, in seconds since the epoch, by id.
     used: Mutex<BTreeMap<String, i64>>,
@@ -125,6 +127,7 @@ impl Gate {
             jwks: jwks.map(Jwks::new).transpose()?,
             store: Store::open(state_dir)?,
             cache: Cache::default(),
+            limiter: Arc::new(Limiter::new(settings.limits.clone())),
             sessions: Arc::default(),
             used: Mutex::default(),
         })
@@ -138,6 +141,7 @@ impl Gate {
     pub fn apply(&self, settings: &Settings) -> Result<()> {
         let rules = Rules::read(settings, self.guard, &self.state_dir)?;
         *lock(&self.settings) = settings.clone();
+        self.limiter.apply(settings.limits.clone());
         self.rules.store(Arc::new(rules));
         self.cache.clear();
         Ok(())
@@ -147,6 +151,11 @@ impl Gate {
     pub(super) fn reread(&self) -> Result<()> {
         let settings = lock(&self.settings).clone();
         self.apply(&settings)
+    }
+
+    /// Who has used how much, and may use how much.
+    pub fn limiter(&self) -> &Arc<Limiter> {
+        &self.limiter
     }
 
     pub(super) fn state_dir(&self) -> &Path {
@@ -168,7 +177,8 @@ impl Gate {
             Guard::Open => Vec::new(),
             Guard::Token => self.rules.load().stranger.permissions.names(),
         };
-        talas_wire::Access { mode: self.guard.as_str().to_owned(), anonymous }
+        let refused = self.limiter.refused();
+        talas_wire::Access { mode: self.guard.as_str().to_owned(), anonymous, refused }
     }
 
     /// Who somebody is who shows this, or nothing.

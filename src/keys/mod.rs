@@ -2,14 +2,16 @@
 //!
 //! In here: the keys that tokens are checked with, in files (`files`) and from elsewhere (`jwks`); API
 //! keys (`api_key`), revocations and what is known of tokens made here, on disk (`store`); tokens found
-//! good (`cache`); what runs on under a pass and is ended with it (`sessions`); what operators do with all
-//! that (`office`). Not in here: the rules (`access`), and how a request carries what it shows (`http`).
+//! good (`cache`); what runs on under a pass and is ended with it (`sessions`); who has used how much
+//! (`ledger`), and whether they may use more (`limiter`); what operators do with all that (`office`). Not in here: the rules (`access`), and how a request carries what it shows (`http`).
 
 mod api_key;
 mod cache;
 mod files;
 mod gate;
 mod jwks;
+mod ledger;
+mod limiter;
 mod office;
 mod sessions;
 mod store;
@@ -19,6 +21,8 @@ mod tests;
 
 pub use files::SecretFile;
 pub use gate::Gate;
+pub use ledger::{Overrun, Parties, nearer};
+pub use limiter::{Lease, Limiter, key};
 pub use office::{MintWish, SESSIONS};
 pub use sessions::{Seat, Session, Sessions};
 

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use talas_wire::{
-    AccessTest, KeyAdded, KeyInfo, KeyList, RoleInfo, RoleList, SessionInfo, SessionList, TokenInfo,
-    TokenList, TokenMinted,
+    AccessTest, KeyAdded, KeyInfo, KeyList, LimitUse, RoleInfo, RoleList, SessionInfo, SessionList,
+    TokenInfo, TokenList, TokenMinted,
 };
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use super::api_key::{self, ApiKey, NewKey};
 use super::files::SecretFile;
 use super::gate::{Gate, now_s};
 use super::random;
+use super::sessions::Session;
 use super::store::{Kept, MOST, MOST_REVOKED, Minted};
 use crate::access::{
     self, Guard, Network, NewClaims, Pass, PathPattern, Permissions, Place, Refusal, Roles, Via, mint,
@@ -301,8 +302,15 @@ impl Gate {
             address: session.address.map(|address| address.to_string()),
             since_ms: u64::try_from(session.since_ms).unwrap_or(0),
             expires_ms: session.pass.expires_s.map(ms),
+            uses: self.uses(session),
         });
         SessionList { sessions: listed.collect(), total: all.len() as u64 }
+    }
+
+    fn uses(&self, session: &Session) -> Vec<LimitUse> {
+        let limiter = self.limiter();
+        let address = session.address.map(|address| limiter.address(address)).unwrap_or_default();
+        limiter.uses(&address.and(limiter.bearer(&session.pass)))
     }
 
     /// What would come of a request with this token or key, or with none, and why. Nothing is done, and no

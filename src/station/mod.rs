@@ -54,6 +54,7 @@ use crate::audio::StateMark;
 use crate::capture::{self, Counters, Lane, ToneControl};
 use crate::dsp::analysis;
 use crate::error::{Error, Kind, Result};
+use crate::keys::Gate;
 use crate::tools::clock::WallClock;
 use crate::tools::lock::lock;
 use crate::tools::ring;
@@ -91,7 +92,7 @@ pub struct Station {
     /// URLs of the HTTP door.
     addresses: OnceLock<Vec<String>>,
     /// How it is guarded.
-    access: Mutex<talas_wire::Access>,
+    gate: OnceLock<Arc<Gate>>,
     bell: Arc<EventFd>,
     /// What the operators' wishes wait for one after the other, so that memory and programme agree.
     pausing: tokio::sync::Mutex<()>,
@@ -166,7 +167,7 @@ impl Station {
             state_dir: state_dir.to_owned(),
             config_warnings,
             addresses: OnceLock::new(),
-            access: Mutex::default(),
+            gate: OnceLock::new(),
             bell,
             pausing: tokio::sync::Mutex::new(()),
         };
@@ -179,9 +180,10 @@ impl Station {
         let _ = self.addresses.set(urls);
     }
 
-    /// Says how the HTTP door is guarded.
-    pub fn set_access(&self, access: talas_wire::Access) {
-        *lock(&self.access) = access;
+    /// Says who guards the HTTP door; once, when it is bound.
+    pub fn set_gate(&self, gate: Arc<Gate>) {
+        // As there is one door, there is one gate.
+        let _ = self.gate.set(gate);
     }
 
     /// State of the programme.

@@ -33,7 +33,7 @@ impl Station {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: shared.started.elapsed().as_secs(),
             addresses: self.addresses.get().cloned().unwrap_or_default(),
-            access: lock(&self.access).clone(),
+            access: self.gate.get().map(|gate| gate.describe()).unwrap_or_default(),
             source: Source {
                 kind: shared.source_kind,
                 name: shared.source_name.clone(),

@@ -13,6 +13,7 @@ mod card;
 mod chromium;
 mod demo;
 mod exposition;
+pub mod h2;
 mod http;
 mod player;
 mod shop;

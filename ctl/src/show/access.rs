@@ -1,7 +1,9 @@
 //! Tokens, API keys, roles, sessions, and why somebody is let in or not.
 
 use comfy_table::{Table, presets};
-use talas_wire::{AccessTest, KeyAdded, KeyInfo, KeyList, RoleList, SessionList, TokenList, TokenMinted};
+use talas_wire::{
+    AccessTest, KeyAdded, KeyInfo, KeyList, LimitUse, RoleList, SessionList, TokenList, TokenMinted,
+};
 
 use super::View;
 use crate::args::TokenEnd;
@@ -95,17 +97,28 @@ pub fn sessions(list: &SessionList, view: &View) -> Page {
             session.via.clone(),
             session.route.clone(),
             or_dash(&session.address),
+            used(&session.uses),
             since(session.since_ms, view.now_ms),
             until(session.expires_ms, view),
         ]
     });
     let nobody = "nothing runs under a token or key";
-    let mut page = table(&["WHO", "BY", "ROUTE", "ADDRESS", "SINCE", "GOOD"], rows.collect(), nobody, view);
+    let mut page =
+        table(&["WHO", "BY", "ROUTE", "ADDRESS", "STREAMS", "SINCE", "GOOD"], rows.collect(), nobody, view);
     let hidden = list.total.saturating_sub(list.sessions.len() as u64);
     if hidden > 0 {
         page.push(Line::of(Piece::new(Ink::Warn, format!("! and {} more", counted(hidden, "session")))));
     }
     page
+}
+
+/// The streams of each that a limit is about, and how many those may be.
+fn used(uses: &[LimitUse]) -> String {
+    let each = uses.iter().map(|each| match each.most_streams {
+        Some(most) => format!("{} {}/{most}", each.of, each.streams),
+        None => format!("{} {}", each.of, each.streams),
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// How a request would be decided.

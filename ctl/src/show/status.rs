@@ -62,15 +62,18 @@ fn what_comes_in(status: &Status, view: &View) -> Vec<Row> {
 
 /// Who is let in over HTTP; nothing where the daemon does not say.
 fn access(access: &Access) -> Vec<Piece> {
-    match access.mode.as_str() {
-        "" => Vec::new(),
-        "open" => vec![plain("open to everybody on this machine")],
-        mode => {
-            let everybody = (!access.anonymous.is_empty())
-                .then(|| Piece::new(Ink::Warn, format!("everybody: {}", access.anonymous.join(", "))));
-            [plain(format!("by {mode}"))].into_iter().chain(everybody).collect()
-        }
-    }
+    let mode = match access.mode.as_str() {
+        "" => return Vec::new(),
+        "open" => plain("open to everybody on this machine"),
+        mode => plain(format!("by {mode}")),
+    };
+    let everybody = (!access.anonymous.is_empty())
+        .then(|| Piece::new(Ink::Warn, format!("everybody: {}", access.anonymous.join(", "))));
+    let refused = access.refused.iter().filter(|(_, refused)| **refused > 0);
+    let refused = refused.map(|(limit, refused)| {
+        Piece::new(Ink::Warn, format!("{} refused by {limit}", counted(*refused, "request")))
+    });
+    [mode].into_iter().chain(everybody).chain(refused).collect()
 }
 
 /// The part for a live view: what can change from one second to the next.

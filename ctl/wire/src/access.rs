@@ -132,4 +132,22 @@ pub struct SessionInfo {
     pub since_ms: u64,
     /// When it ends by itself; `null` is never.
     pub expires_ms: Option<u64>,
+    /// How its address, user, token or key stands against its limits.
+    #[serde(default)]
+    pub uses: Vec<LimitUse>,
+}
+
+/// How an address, a user, a token or a key stands against its limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// What of: `address`, `user`, `token` or `key`.
+    pub of: String,
+    /// Streams that it has now.
+    pub streams: u32,
+    /// Streams that it may have at a time; `null` is no limit.
+    pub most_streams: Option<u32>,
+    /// Requests that it may make at once now; `null` is no limit.
+    pub requests_left: Option<u64>,
+    /// Requests that it may make at once after a rest; `null` is no limit.
+    pub most_requests: Option<u64>,
 }

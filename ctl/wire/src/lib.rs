@@ -15,8 +15,8 @@ mod status;
 mod stream;
 
 pub use access::{
-    AccessTest, KeyAdded, KeyInfo, KeyList, RoleInfo, RoleList, SessionInfo, SessionList, TokenInfo,
-    TokenList, TokenMinted,
+    AccessTest, KeyAdded, KeyInfo, KeyList, LimitUse, RoleInfo, RoleList, SessionInfo, SessionList,
+    TokenInfo, TokenList, TokenMinted,
 };
 pub use device::{Ability, Device, DeviceList, Fault, Span};
 pub use health::{ConnectionDebugInfo, ConnectionHealth, NetworkStats, PipelineHealth, SystemDiagnostics};

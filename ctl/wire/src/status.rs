@@ -98,6 +98,9 @@ pub struct Access {
     pub mode: String,
     /// The permissions of everybody who shows nothing, where tokens are asked for.
     pub anonymous: Vec<String>,
+    /// Requests that a limit refused since the daemon started, by the limit's key in the configuration.
+    #[serde(default)]
+    pub refused: BTreeMap<String, u64>,
 }
 
 /// The kinds of source.

@@ -10,7 +10,7 @@ use super::lane::{Lane, Order, Way};
 use super::seat::{Seat, Ticket};
 use crate::error::Result;
 use crate::http::heir::{Estate, Held};
-use crate::keys::Seat as Session;
+use crate::http::watched::Stay;
 use crate::station::Station;
 use crate::tools::lock::lock;
 use crate::tools::tasks;
@@ -40,8 +40,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Hold {
     _held: Held,
-    /// Its place on the list of what runs on under a token or key.
-    _session: Option<Session>,
+    /// Its places among the streams of its client, and of what runs on under a token or key.
+    _stay: Option<Stay>,
     _taken: Taken,
 }
 
@@ -103,14 +103,14 @@ impl Entry {
     }
 
     /// Seats a listener on a connection of its own.
-    pub fn seat(&self, estate: Estate, ticket: Ticket, session: Option<Session>) {
+    pub fn seat(&self, estate: Estate, ticket: Ticket, stay: Option<Stay>) {
         let Estate { socket, held, worker: _ } = estate;
         self.taken.fetch_add(1, Ordering::Relaxed);
         let taken = Taken(self.taken.clone());
         self.way.tell(Order::Seat(Box::new(Seat::new(
             socket,
             ticket,
-            Hold { _held: held, _session: session, _taken: taken },
+            Hold { _held: held, _stay: stay, _taken: taken },
         ))));
     }
 }

@@ -25,7 +25,7 @@ use super::heir::{Bequest, Heir};
 use super::reply::Problem;
 use super::routes::Routes;
 use super::site::{Peer, Site, arrive, no_peer};
-use super::watched::SessionPlace;
+use super::watched::StayPlace;
 use crate::mux::icy::{self, Weaver};
 use crate::station::live::Suffix;
 use crate::station::{Reset, Stream};
@@ -153,10 +153,10 @@ fn open(
         return Ok(response.map(|_| Body::new(Pulled::new(site.station.clone(), ticket))));
     }
     let (way, id) = (lane.clone(), ticket.registered.listener.id);
-    let session = SessionPlace::default();
-    let place = session.clone();
+    let stay = StayPlace::default();
+    let place = stay.clone();
     let heir = Heir::new(move |estate| lane.seat(estate, ticket, place.take()), move || way.kick(id));
     let mut response = response.map(|_| Body::new(Bequest::new(peer.meter, heir)));
-    response.extensions_mut().insert(session);
+    response.extensions_mut().insert(stay);
     Ok(response)
 }
