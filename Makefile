@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-appliance lint bench docs deb reproducible
+.PHONY: help run test test-appliance lint bench fuzz docs deb reproducible
 
 help: ## Show this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -32,6 +32,9 @@ bench: ## Measure the parts, and beside nginx and Icecast the whole; ARGS="encod
 	@scripts/bench-fanout.sh
 	@scripts/bench-ranges.sh
 	@scripts/bench-live.sh
+
+fuzz: ## Damage what strangers may send, ten minutes for each reader; SECONDS_EACH=60 for less
+	FUZZ_SECONDS=$(or $(SECONDS_EACH),600) nice -n 19 cargo test --lib fuzz_ -- --nocapture
 
 docs: ## Build the documentation of the code and check the links of the rest
 	@scripts/docs.sh

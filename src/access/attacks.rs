@@ -9,6 +9,7 @@ use super::claims::Expected;
 use super::keyring::{Key, keys_of_jwks};
 use super::refusal::Refusal;
 use super::token::{MAX_TOKEN_BYTES, verify};
+use crate::tools::fuzz::{as_text, fuzz};
 
 const NOW_S: i64 = 1_800_000_000;
 const SECRET: &[u8] = b"an honest secret of thirty-two bytes";
@@ -304,4 +305,73 @@ fn keys_that_can_be_guessed_or_are_secret_are_told() {
         let error = key.expect_err("refused");
         assert!(error.message().contains(word), "{error}");
     }
+}
+
+#[test]
+fn fuzz_token() {
+    let honest =
+        [with_claims(&claims().to_string()), with_header(r#"{"typ":"at+JWT","alg":"HS256","kid":"x"}"#)];
+    let seeds: Vec<&'static str> = honest.into_iter().map(|token| &*token.leak()).collect();
+    let seeds: &'static [&'static str] = seeds.leak();
+    const WORDS: &[&str] = &[".", "=", "eyJhbGciOiJub25lIn0", "e30", "AAAA", "_", "-", "\u{0}", " "];
+    let all: Vec<Key> = [secret(), public()].concat();
+    fuzz(
+        seeds,
+        WORDS,
+        as_text(|token| {
+            assert!(ask(token, &all).is_err() || seeds.contains(&token), "a changed token is taken: {token}");
+        }),
+    );
+}
+
+#[test]
+fn fuzz_claims() {
+    const SEEDS: &[&str] = &[
+        r#"{"iss":"talas","aud":"talas","sub":"ada","jti":"1","exp":1800000060}"#,
+        r#"{"iss":"talas","aud":["a","talas"],"sub":"ada","exp":1800000060.5,"roles":["x"],"paths":["/a*"],"audio_id":"7"}"#,
+    ];
+    const WORDS: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "null",
+        "-1",
+        "1e400",
+        "1800000060",
+        "\"nbf\":",
+        "\"sub\":",
+        "\\u0000",
+        "*",
+    ];
+    fuzz(
+        SEEDS,
+        WORDS,
+        as_text(|claims| {
+            // However it was made: whoever is let in has a name, and time left that is not too long.
+            if let Ok(subject) = ask(&with_claims(claims), &secret()) {
+                assert!(!subject.is_empty(), "{claims}");
+                let object: Value = serde_json::from_str(claims).expect("an object");
+                let exp = object["exp"].as_f64().expect("an end");
+                assert!(exp > NOW_S as f64 && exp <= (NOW_S + 30 * 86_400) as f64 + 1.0, "{claims}");
+            }
+        }),
+    );
+}
+
+#[test]
+fn fuzz_jwks() {
+    let seed: &'static str = jwks("one").to_string().leak();
+    let seeds: &'static [&'static str] = vec![seed].leak();
+    const WORDS: &[&str] =
+        &["{", "}", "[", "]", ",", "\"", "\"oct\"", "\"kty\":", "\"RSA\"", "null", "AQAB", "\"n\":"];
+    fuzz(seeds, WORDS, |bytes| {
+        assert!(
+            keys_of_jwks(bytes).is_ok_and(|keys| (1..=32).contains(&keys.len()))
+                || keys_of_jwks(bytes).is_err()
+        );
+    });
 }

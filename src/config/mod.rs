@@ -97,3 +97,61 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded> {
     let (config, warnings) = read::read(document.as_ref(), environment)?;
     Ok(Loaded { config, warnings, file: document.map(|document| document.path().to_owned()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tools::fuzz::{as_text, fuzz};
+
+    #[test]
+    fn fuzz_config() {
+        const SEEDS: &[&str] = &[
+            "[http]\nlisten = [\"127.0.0.1:8080\", \"[::1]:8080\"]\nmax_streams = 5\n[capture.tone]\nlevel_dbfs = -18.0\n",
+            "access.mode = \"token\"\naccess.roles = { dj = [\"listen\"] }\n[access.limits.user]\nstreams = 3\n",
+            "[process]\neffects = [{ type = \"high_pass\", frequency_hz = 80 }, { type = \"limiter\" }]\n",
+            "[profile.studio]\ncodec = \"flac\"\nsample_rate = 96000\nbit_depth = 24\n[log]\nlevel = \"debug\"\n",
+        ];
+        const WORDS: &[&str] = &[
+            "[",
+            "]",
+            "{",
+            "}",
+            "=",
+            "\"",
+            "\"\"\"",
+            "\n",
+            ".",
+            "#",
+            "-inf",
+            "nan",
+            "0x7fffffffffffffff",
+            "1e999",
+            "true",
+            "1979-05-27T07:32:00Z",
+            "[[http]]",
+            "http.listen",
+            "\u{feff}",
+            "\u{0}",
+            "\\u",
+        ];
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("fuzz.toml");
+        let load = |text: &str| {
+            fs::write(&file, text).expect("written");
+            load(Some(&file), &Environment::default()).map(|loaded| loaded.config)
+        };
+        fuzz(
+            SEEDS,
+            WORDS,
+            as_text(|text| match load(text) {
+                Ok(config) => assert_eq!(load(&print(&config)).expect("what is printed reads back"), config),
+                Err(error) => {
+                    let (_, sum) = error.message().rsplit_once("\n\n").unwrap_or(("", error.message()));
+                    assert!(sum.contains(" error"), "{error}");
+                }
+            }),
+        );
+    }
+}

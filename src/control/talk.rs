@@ -186,6 +186,7 @@ fn read(line: &[u8]) -> Result<Request, (u64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::fuzz::fuzz;
 
     #[test]
     fn a_line_that_is_no_request_is_told_what_is_wrong_with_it() {
@@ -208,5 +209,42 @@ mod tests {
         }
         let deep = [b"{\"id\":1,\"method\":\"x\",\"params\":".as_slice(), &b"[".repeat(60_000)].concat();
         assert!(read(&deep).expect_err("too deep").1.contains("recursion"));
+    }
+
+    #[test]
+    fn fuzz_control_line() {
+        const SEEDS: &[&str] = &[
+            r#"{"id":1,"method":"status"}"#,
+            r#"{"id":2,"method":"quality.set","params":{"scale":0.5}}"#,
+            r#"{"id":3,"method":"token.mint","params":{"sub":"ada","roles":["listener"],"for_s":60,"paths":["/x*"]}}"#,
+            r#"{"id":18446744073709551615,"method":"meters","more":true}"#,
+        ];
+        const WORDS: &[&str] = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\\u0000",
+            "\\ud800",
+            "null",
+            "true",
+            "-1",
+            "1e999",
+            "\"id\":1,",
+            "\"params\":{}",
+        ];
+        fuzz(SEEDS, WORDS, |line| match read(line) {
+            Ok(request) => {
+                let written = serde_json::to_vec(&request).expect("written");
+                let again = read(&written).expect("what was read reads back");
+                assert_eq!(serde_json::to_vec(&again).expect("written"), written);
+            }
+            Err((_, reason)) => {
+                assert!(!reason.is_empty() && reason.len() <= 2 * line.len() + 200, "{reason}")
+            }
+        });
     }
 }

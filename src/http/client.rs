@@ -210,6 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tools::fuzz::{as_text, fuzz};
 
     const PROXY: &str = "10.0.0.1";
 
@@ -334,5 +335,37 @@ mod tests {
             let found = ip(PROXY, &[("x-forwarded-for", list.as_str())]);
             prop_assert_eq!(found.as_deref(), Ok("192.0.2.9"));
         }
+    }
+
+    #[test]
+    fn fuzz_forwarded() {
+        const SEEDS: &[&str] = &[
+            "for=192.0.2.9;proto=https;host=\"radio.example:8443\"",
+            "for=\"[2001:db8::9]:4711\", for=10.7.7.7;by=_secret",
+            "1.2.3.4, 192.0.2.9:80, ::1, unknown",
+            "For=\"_a\\\"b\";PROTO=http",
+        ];
+        const WORDS: &[&str] = &[
+            "for=", "by=", "host=", "proto=", "\"", "\\", ",", ";", "[", "]", ":", "10.0.0.1", "::",
+            "unknown", "_",
+        ];
+        fuzz(
+            SEEDS,
+            WORDS,
+            as_text(|text| {
+                let Ok(value) = http::HeaderValue::from_str(text) else { return };
+                for name in [FORWARDED, FOR, PROTO, HOST] {
+                    let map = HeaderMap::from_iter([(name, value.clone())]);
+                    let stranger: IpAddr = "198.51.100.7".parse().expect("an address");
+                    let told = resolve(stranger, false, &map, &trusted())
+                        .expect("a stranger's word is not looked at");
+                    assert_eq!(told, ClientAddress { ip: stranger, is_https: false, host: None });
+                    let proxy = PROXY.parse().expect("an address");
+                    if let Ok(client) = resolve(proxy, false, &map, &trusted()) {
+                        assert_eq!(client.ip, client.ip.to_canonical());
+                    }
+                }
+            }),
+        );
     }
 }

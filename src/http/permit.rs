@@ -210,6 +210,7 @@ impl No {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::fuzz::{as_text, fuzz};
 
     fn show(headers: &[&str], query: &str, pattern: &str) -> Result<Option<String>, &'static str> {
         let mut map = HeaderMap::new();
@@ -252,5 +253,26 @@ mod tests {
         ] {
             assert_eq!(show(&[], "token=a", pattern), Ok(takes.then(|| "a".to_owned())), "{pattern}");
         }
+    }
+
+    #[test]
+    fn fuzz_credentials() {
+        const SEEDS: &[&str] = &["Bearer a.b.c", "bearer  talas_00000000_AAAA", "Basic YTpi"];
+        const WORDS: &[&str] = &["Bearer", " ", "\t", ",", "token=", "%41", "&", "talas_", "="];
+        fuzz(
+            SEEDS,
+            WORDS,
+            as_text(|text| {
+                if let Ok(value) = HeaderValue::from_str(text) {
+                    let token = bearer(&value).ok();
+                    assert!(token.is_none_or(|token| !token.is_empty() && text.contains(&token)), "{text:?}");
+                }
+                // In a query a token is taken once or not at all.
+                let found = shown(&HeaderMap::new(), Some(text), access::route("GET", STREAM));
+                let count =
+                    form_urlencoded::parse(text.as_bytes()).filter(|(name, _)| name == "token").count();
+                assert_eq!(found.is_err(), count > 1);
+            }),
+        );
     }
 }

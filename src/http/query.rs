@@ -124,6 +124,7 @@ fn shown(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::fuzz::{as_text, fuzz};
 
     #[test]
     fn reads_what_was_asked_and_defaults_the_rest() {
@@ -168,5 +169,37 @@ mod tests {
             assert_eq!(problem.status, http::StatusCode::BAD_REQUEST);
             assert!(problem.detail.len() < 200, "{}", problem.detail);
         }
+    }
+
+    #[test]
+    fn fuzz_query() {
+        const SEEDS: &[&str] =
+            &["encoding=s16&quality=0.5&max_fps=10&events=meters,quality", "token=a.b.c&encoding=json", ""];
+        const WORDS: &[&str] = &[
+            "&",
+            "=",
+            "%",
+            "%00",
+            "+",
+            ",",
+            "encoding=",
+            "quality=",
+            "max_fps=",
+            "events=",
+            "1e309",
+            "NaN",
+            "-0",
+        ];
+        fuzz(
+            SEEDS,
+            WORDS,
+            as_text(|query| match stream(query) {
+                Ok(wanted) => {
+                    assert!(wanted.max_fps.is_none_or(|fps| FPS.contains(&fps)));
+                    assert!(wanted.scale.is_none_or(|scale| (0.125..=1.0).contains(&scale.value())));
+                }
+                Err(problem) => assert!(problem.status == 400 && problem.detail.len() < 300, "{problem:?}"),
+            }),
+        );
     }
 }

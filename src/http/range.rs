@@ -136,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tools::fuzz::{as_text, fuzz};
 
     fn single(range: Range<u64>) -> Selection {
         Selection::Single(range)
@@ -324,5 +325,36 @@ mod tests {
                 prop_assert!(range.start < range.end && range.end <= length);
             }
         }
+    }
+
+    #[test]
+    fn fuzz_range() {
+        const SEEDS: &[&str] =
+            &["bytes=0-99", "bytes=5-", "bytes=-7", "bytes=0-0,5-9,-1", "bytes= 1-2 ,\t3-4 "];
+        const WORDS: &[&str] = &["bytes=", "-", ",", "0-", "18446744073709551615", "9", " ", "=", "1-1,"];
+        fuzz(
+            SEEDS,
+            WORDS,
+            as_text(|header| {
+                for length in [0, 1, 10, 1000, u64::MAX] {
+                    let ranges = match select(header, length) {
+                        Selection::Whole | Selection::Unsatisfiable => continue,
+                        Selection::Single(range) => vec![range],
+                        Selection::Several(ranges) => ranges,
+                    };
+                    assert!(ranges.len() <= MOST_RANGES);
+                    assert!(
+                        ranges.iter().all(|range| range.start < range.end && range.end <= length),
+                        "{ranges:?}"
+                    );
+                    let mut sorted = ranges.clone();
+                    sorted.sort_by_key(|range| range.start);
+                    assert!(
+                        sorted.windows(2).all(|pair| pair[0].end <= pair[1].start),
+                        "no byte twice: {ranges:?}"
+                    );
+                }
+            }),
+        );
     }
 }

@@ -107,6 +107,7 @@ impl Station {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::fuzz::{as_text, fuzz};
 
     #[test]
     fn ids_are_blocks_or_connections_or_nothing() {
@@ -128,5 +129,26 @@ mod tests {
         ] {
             assert_eq!(LastEvent::parse(nonsense), None, "{nonsense:?}");
         }
+    }
+
+    #[test]
+    fn fuzz_last_event_id() {
+        const SEEDS: &[&str] = &["frame-84148816501", "019aa0ff-1234-7abc-8def-0123456789ab", "heartbeat-3"];
+        const WORDS: &[&str] =
+            &["frame-", "-", "0", "18446744073709551616", "ffffffff", "+", "{", "}", "urn:uuid:"];
+        fuzz(
+            SEEDS,
+            WORDS,
+            as_text(|id| match LastEvent::parse(id) {
+                Some(LastEvent::Block(number)) => {
+                    let digits =
+                        id.strip_prefix("frame-").expect("an id of a block").trim_start_matches(['+', '0']);
+                    assert_eq!(number.to_string().trim_start_matches('0'), digits);
+                }
+                // A time that a clock can have: it is held against one.
+                Some(LastEvent::Connected(ms)) => assert!(ms <= 1 << 61),
+                None => {}
+            }),
+        );
     }
 }

@@ -7,6 +7,8 @@ pub mod burst;
 pub mod clock;
 pub mod confine;
 pub mod contain;
+#[cfg(test)]
+pub mod fuzz;
 pub mod histogram;
 pub mod journal;
 pub mod listen;
