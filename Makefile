@@ -31,6 +31,7 @@ bench: ## Measure the parts, and beside nginx and Icecast the whole; ARGS="encod
 	cargo bench --quiet --bench appliance -- $(ARGS)
 	@scripts/bench-fanout.sh
 	@scripts/bench-ranges.sh
+	@scripts/bench-access.sh
 	@scripts/bench-live.sh
 
 fuzz: ## Damage what strangers may send, ten minutes for each reader; SECONDS_EACH=60 for less

@@ -14,9 +14,10 @@ mod start;
 mod storm;
 
 /// Everything that is measured here, by name.
-const PARTS: [(&str, fn()); 6] = [
+const PARTS: [(&str, fn()); 7] = [
     ("latency", latency::run),
     ("storm", storm::run),
+    ("token-storm", storm::by_token),
     ("memory", memory::run),
     ("start", start::run),
     ("capture-thread", load::capture_thread),

@@ -45,6 +45,25 @@ impl Storm {
     }
 }
 
+/// The same by one token, which each of them shows, and which each request is checked against: signature or
+/// cache, permission, limits.
+pub fn by_token() {
+    const AIM_S: f64 = 4.0;
+    const RAISED: &str = "{ requests_per_s = 1000000, new_streams_per_s = 1000000, streams = 1000000 }";
+    let count = rig::setting("TALAS_BENCH_STORM", 5000);
+    println!("  {count} listeners of json by one token, one block a second each, from one thread");
+    let settings =
+        format!("access.mode = \"token\"\naccess.limits.user = {RAISED}\naccess.limits.token = {RAISED}\n");
+    let talasd = Talasd::start_with(&Source::Card, &settings);
+    let path = format!("/api/audio/stream?max_fps=1&token={}", talasd.token());
+    let mut storm = Storm::new(talasd.address, &path, count);
+    let connected = storm.seconds();
+    let answered = storm.seconds_until(Progress::Answered);
+    let served = storm.seconds_until(Progress::Served);
+    println!("  all connected after {connected:.2} s, answered {answered:.2} s, a block each {served:.2} s");
+    report("until the last has a block, by token", served, AIM_S, "s");
+}
+
 pub fn run() {
     let count = rig::setting("TALAS_BENCH_STORM", 5000);
     println!("  {count} listeners of json, one block a second each, from one thread");

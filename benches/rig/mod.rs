@@ -17,6 +17,7 @@ mod nchan;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -121,7 +122,15 @@ pub struct Talasd {
 impl Talasd {
     /// Starts it and waits until it listens.
     pub fn start(source: &Source) -> Self {
+        Self::start_with(source, "")
+    }
+
+    /// Starts it with further settings, which stand before the tables of its configuration.
+    pub fn start_with(source: &Source, settings: &str) -> Self {
         let (mut command, card, dir) = Self::command(source);
+        let config = dir.path().join("talasd.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("{settings}{text}")).unwrap();
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut said = Vec::new();
@@ -171,6 +180,17 @@ impl Talasd {
     /// Its control socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("talasd.sock")
+    }
+
+    /// A token of a listener, made over the control socket.
+    pub fn token(&self) -> String {
+        let mut socket = UnixStream::connect(self.socket()).unwrap();
+        let params = "{\"sub\":\"bench\",\"roles\":[\"listener\"],\"for_s\":3600}";
+        writeln!(socket, "{{\"id\":1,\"method\":\"token.mint\",\"params\":{params}}}").unwrap();
+        // After its greeting.
+        let reply = BufReader::new(socket).lines().map_while(Result::ok).nth(1).expect("a reply");
+        let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
+        reply["result"]["token"].as_str().unwrap_or_else(|| panic!("{reply}")).to_owned()
     }
 
     /// A figure of `/metrics`; 0 when it is not there.
