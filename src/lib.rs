@@ -25,7 +25,8 @@
 //! it out, fills holes with counted silence, cuts it along block borders and appends it to the
 //! programme's log (`station::pump`). A rendition's `encode-*` thread, running only while somebody
 //! listens, reads that log, puts blocks together, encodes each once and appends the bytes to its own
-//! log. Each listener's body holds a cursor into that log and hands the shared bytes to its socket.
+//! log. Each listener's body holds a cursor into that log and hands the shared bytes to its socket. What is
+//! to be heard at once does not wait for a block: low-latency packets are cut from the pieces as they come.
 //!
 //! Nobody upstream waits for anybody downstream: a full ring, an evicted entry, a slow listener are
 //! counted and told.

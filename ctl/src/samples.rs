@@ -72,5 +72,6 @@ pub fn listener(id: &str) -> ConnectionInfo {
         bytes_sent: 0,
         errors_count: 0,
         path: "/live.mp3".to_owned(),
+        kind: "live".to_owned(),
     }
 }

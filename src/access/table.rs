@@ -83,6 +83,7 @@ const fn change(name: &'static str, needs: Permission) -> Rule {
 /// All rows.
 pub const TABLE: &[Rule] = &[
     get("/api/audio/stream", Listen, Use::Hold),
+    get("/api/audio/live", Listen, Use::Hold),
     get("/live.mp3", Listen, Use::Hold),
     get("/live.aac", Listen, Use::Hold),
     get("/live.opus", Listen, Use::Hold),

@@ -1,11 +1,12 @@
-//! Handing a connection over: when HTTP has said all that it has to say, somebody else goes on with the
-//! socket, and with what the connection holds of the door.
+//! What comes after HTTP on a connection. An [`Heir`] takes the socket away, and what the connection
+//! holds of the door. A [`Sequel`] goes on where it was, under the same deadlines and kicks.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::wire::Meter;
 use crate::station::Station;
+use crate::tools::lock::lock;
 use crate::tools::workers;
 
 /// Takes a connection over.
@@ -100,6 +102,37 @@ impl Body for Bequest {
         }
         // Never woken: the connection is taken from under it.
         Poll::Pending
+    }
+}
+
+/// What goes on on a connection that was upgraded, in its own task.
+pub struct Sequel {
+    /// Bytes that the kernel may hold unsent.
+    pub unsent_bytes: u32,
+    /// All of it.
+    pub task: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl std::fmt::Debug for Sequel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sequel")
+    }
+}
+
+/// In an answer that upgrades its connection: what goes on on it. If the answer is not sent after all, that is
+/// dropped with it.
+#[derive(Debug, Clone)]
+pub struct Upgrade(Arc<Mutex<Option<Sequel>>>);
+
+impl Upgrade {
+    /// To this.
+    pub fn to(sequel: Sequel) -> Self {
+        Self(Arc::new(Mutex::new(Some(sequel))))
+    }
+
+    /// Takes it out, once.
+    pub fn take(&self) -> Option<Sequel> {
+        lock(&self.0).take()
     }
 }
 

@@ -23,7 +23,7 @@ use super::reply::Problem;
 use super::routes::Routes;
 use super::sound_metrics;
 use crate::audio;
-use crate::station::{LiveStreams, Measures, Station, Streams};
+use crate::station::{Measures, SoundStreams, Station, Streams};
 use talas_wire::{Capture, EffectState, Process, Push, PushState, Realtime};
 
 const OPEN_METRICS: HeaderValue =
@@ -103,6 +103,7 @@ impl Collector for Rendered {
         pushes(&mut families, &measures.status.pushes)?;
         streams(&mut families, &measures.streams)?;
         live(&mut families, &measures.live)?;
+        packets(&mut families, &measures.packets)?;
         process(&mut families, &measures)
     }
 }
@@ -283,20 +284,41 @@ fn streams(to: &mut Families<'_>, streams: &Streams) -> fmt::Result {
     )
 }
 
-fn live(to: &mut Families<'_>, live: &LiveStreams) -> fmt::Result {
+fn live(to: &mut Families<'_>, live: &SoundStreams) -> fmt::Result {
     to.gauge("talas_live_listeners", "Listeners of live sound now", live.active)?;
     to.counter("talas_live_begun_total", "Listeners of live sound ever come", live.begun)?;
     to.counter("talas_live_ended_total", "Listeners of live sound ever gone", live.ended)?;
     to.counter(
         "talas_live_cut_total",
         "Listeners of live sound cut because they fell too far behind",
-        live.cut,
+        live.late,
     )?;
     to.counter("talas_live_bytes_total", "Bytes written to the sockets of live sound", live.bytes)?;
     to.histogram(
         "talas_live_latency_seconds",
         "From the capture of the first sample of what is written at once to its write to a listener who had everything before",
         &live.latency,
+    )
+}
+
+fn packets(to: &mut Families<'_>, packets: &SoundStreams) -> fmt::Result {
+    to.gauge("talas_websocket_listeners", "Listeners of low-latency sound now", packets.active)?;
+    to.counter("talas_websocket_begun_total", "Listeners of low-latency sound ever come", packets.begun)?;
+    to.counter("talas_websocket_ended_total", "Listeners of low-latency sound ever gone", packets.ended)?;
+    to.counter(
+        "talas_websocket_late_total",
+        "Times that a listener of low-latency sound was too slow and missed some",
+        packets.late,
+    )?;
+    to.counter(
+        "talas_websocket_bytes_total",
+        "Bytes of packets written to the sockets of low-latency sound",
+        packets.bytes,
+    )?;
+    to.histogram(
+        "talas_websocket_latency_seconds",
+        "From the capture of a packet's first sample to its write to a listener who had everything before",
+        &packets.latency,
     )
 }
 

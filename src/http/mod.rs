@@ -17,6 +17,7 @@ mod heir;
 mod limit;
 mod line;
 mod live;
+mod live_socket;
 mod metrics;
 mod pacing;
 mod page;
@@ -38,6 +39,7 @@ mod throttle;
 mod tracks;
 mod validators;
 mod watched;
+mod websocket;
 mod wire;
 
 pub use serve::{Door, Handle};

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::heir::{Estate, Held};
+use super::heir::{Estate, Held, Sequel, Upgrade};
 use super::live::Lanes;
 use super::repeat;
 use super::settings::Settings;
@@ -223,7 +224,10 @@ async fn serve(
     let stale_after = shared.site.settings.load().stale_after;
     let (wire, meter) = Wire::new(stream, stale_after);
     let spare = wire.duplicate();
-    let end = converse(&shared, wire, address, &meter).await;
+    let end = match converse(&shared, wire, address, &meter).await {
+        End::Upgraded(sequel) => go_on(&shared, sequel, &meter, spare.as_ref().ok()).await,
+        end => end,
+    };
     let heir = meter.take_heir();
     match (end, spare) {
         (End::Bequeathed, Ok(socket)) => {
@@ -237,7 +241,7 @@ async fn serve(
                 Wire::reset_on_close(spare);
             }
         }
-        (End::Done | End::Bequeathed, _) => {}
+        (End::Done | End::Bequeathed | End::Upgraded(_), _) => {}
     }
 }
 
@@ -249,6 +253,8 @@ enum End {
     Reset(&'static str),
     /// Somebody else goes on with it.
     Bequeathed,
+    /// It speaks another protocol from now on.
+    Upgraded(Sequel),
 }
 
 /// Serves requests until either side has enough.
@@ -259,17 +265,38 @@ async fn converse(shared: &Arc<Loop>, mut wire: Wire, address: SocketAddr, meter
     }
     wire.hold_usual();
     let builder = builder(shared.site.settings.load().max_head_kb);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service(shared, peer)));
+    let mut connection =
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(wire), service(shared, peer)));
     let mut fate = fate(shared, meter);
     loop {
         tokio::select! {
             biased;
             // An error here is the peer's own doing: nobody is left to tell.
-            _ = connection.as_mut() => return End::Done,
+            _ = connection.as_mut() => return meter.take_sequel().map_or(End::Done, End::Upgraded),
             Some(turn) = fate.next() => match turn {
                 Turn::Reset(reason) => return End::Reset(reason),
                 Turn::Freed => return End::Bequeathed,
                 Turn::Stop => connection.as_mut().graceful_shutdown(),
+            },
+        }
+    }
+}
+
+/// Sees what goes on on an upgraded connection to its end.
+async fn go_on(shared: &Loop, mut sequel: Sequel, meter: &Meter, socket: Option<&OwnedFd>) -> End {
+    if let Some(socket) = socket {
+        // As in `Wire::new`, it fails when the peer has left.
+        let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(sequel.unsent_bytes);
+    }
+    let mut fate = fate(shared, meter);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut sequel.task => return End::Done,
+            Some(turn) = fate.next() => match turn {
+                Turn::Reset(reason) => return End::Reset(reason),
+                // It ends when the programme does.
+                Turn::Stop | Turn::Freed => {}
             },
         }
     }
@@ -322,7 +349,7 @@ fn service(
 > + use<> {
     let router = shared.router.clone();
     service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        let in_flight = peer.meter.begin_request();
+        let (meter, in_flight) = (peer.meter.clone(), peer.meter.begin_request());
         request.extensions_mut().insert(peer.clone());
         let response = router.clone().oneshot(request.map(Body::new));
         async move {
@@ -332,6 +359,9 @@ fn service(
                 if response.status() == StatusCode::NOT_MODIFIED {
                     // The length would be that of the body which is not sent; the router says 0.
                     response.headers_mut().remove(CONTENT_LENGTH);
+                }
+                if let Some(sequel) = response.extensions().get::<Upgrade>().and_then(Upgrade::take) {
+                    meter.go_on_with(sequel);
                 }
                 response.map(|body| Counted::new(body, in_flight))
             })

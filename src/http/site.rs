@@ -33,7 +33,7 @@ use super::settings::{Cors, Settings};
 use super::stream::{self, StreamBody, Transport};
 use super::watched::StayPlace;
 use super::wire::Meter;
-use super::{compress, files, guard, line, live, metrics, page, permit, query, tracks};
+use super::{compress, files, guard, line, live, live_socket, metrics, page, permit, query, tracks};
 use crate::access::{Pass, Permission, Rule};
 use crate::audio::State as Programme;
 use crate::keys::Gate;
@@ -122,6 +122,7 @@ pub(super) fn all_routes(site: &Arc<Site>) -> Routes {
 fn routes() -> Routes {
     Routes::default()
         .route("/api/audio/stream", get(stream))
+        .route("/api/audio/live", get(live_socket::open))
         .route("/api/audio/stats", get(stats))
         .route("/api/audio/quality", get(quality))
         .route("/api/audio/performance", get(performance))

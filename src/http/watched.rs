@@ -67,8 +67,12 @@ impl StayPlace {
     }
 }
 
-/// Whether an answer goes on for so long that its pass may end before it does.
+/// Whether an answer, or what comes after it on the connection, goes on for so long that its pass may end
+/// before it does.
 pub fn goes_on(response: &Response) -> bool {
+    if response.extensions().get::<StayPlace>().is_some() {
+        return true;
+    }
     let length = http_body::Body::size_hint(response.body()).exact();
     length.is_none_or(|length| length > SHORT_BYTES)
 }
@@ -84,13 +88,19 @@ pub fn watch(response: Response, stay: Stay) -> Response {
     response.map(|body| Body::new(Watched { body, stay, is_events, is_over: false }))
 }
 
-/// The event that says why.
-pub fn last_word(refusal: Refusal) -> Event {
+/// Why a stream ends with its pass, for programs and for people.
+pub fn last_words(refusal: Refusal) -> (&'static str, String) {
     let code = match refusal {
         Refusal::Expired => "token_expired",
         _ => "access_revoked",
     };
-    let told = json!({ "code": code, "message": format!("what you were let in by is over: {refusal}") });
+    (code, format!("what you were let in by is over: {refusal}"))
+}
+
+/// The event that says why.
+pub fn last_word(refusal: Refusal) -> Event {
+    let (code, message) = last_words(refusal);
+    let told = json!({ "code": code, "message": message });
     sse::event("error", None, told.to_string().as_bytes())
 }
 

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::heir::{Heir, KickHeir};
+use super::heir::{Heir, KickHeir, Sequel};
 use super::passage::{Passage, Sender, is_stand_in};
 use crate::tools::clock;
 use crate::tools::lock::lock;
@@ -51,6 +51,8 @@ pub struct Meter {
     has_heir: AtomicBool,
     /// All is on the socket, and there is an heir.
     freed: Notify,
+    /// What goes on on the connection once it is upgraded.
+    sequel: Mutex<Option<Sequel>>,
     /// Bytes of files on their way to this connection.
     passage: Passage,
 }
@@ -71,6 +73,7 @@ impl Meter {
             heir: Mutex::new(None),
             has_heir: AtomicBool::new(false),
             freed: Notify::new(),
+            sequel: Mutex::new(None),
             passage: Passage::default(),
         }
     }
@@ -103,6 +106,16 @@ impl Meter {
     /// Who is to have the connection.
     pub fn take_heir(&self) -> Option<Heir> {
         lock(&self.heir).take()
+    }
+
+    /// The answer under way upgrades the connection, and this goes on on it.
+    pub fn go_on_with(&self, sequel: Sequel) {
+        *lock(&self.sequel) = Some(sequel);
+    }
+
+    /// What goes on on the connection.
+    pub fn take_sequel(&self) -> Option<Sequel> {
+        lock(&self.sequel).take()
     }
 
     /// Somebody else has the connection from now on, and resets it by this.

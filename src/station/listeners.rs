@@ -1,4 +1,4 @@
-//! Who listens to live frames and to live sound: one entry for each, with figures that its connection keeps up to date.
+//! Who listens to live frames, to live sound and to low-latency sound: one entry for each, with figures that its connection keeps up to date.
 //!
 //! A block counts as sent when its last byte was written to the socket, not when it was handed to the
 //! HTTP library: only the connection's own I/O wrapper knows.
@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use talas_wire::ConnectionInfo;
 use uuid::Uuid;
 
+use super::totals::Totals;
 use crate::tools::clock;
-use crate::tools::histogram::Histogram;
 use crate::tools::lock::lock;
 
 /// Longest client name that is kept, in characters.
@@ -46,6 +46,19 @@ pub enum Stream {
     },
     /// Live sound, for a player.
     Live,
+    /// Low-latency sound, over WebSocket.
+    Packets,
+}
+
+impl Stream {
+    /// The word for it in lists.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Frames { .. } => "sse",
+            Self::Live => "live",
+            Self::Packets => "websocket",
+        }
+    }
 }
 
 /// Somebody who wants to listen.
@@ -76,99 +89,6 @@ impl Arrival<'_> {
             path: "/api/audio/stream",
             stream: Stream::Frames { needs_mbps: 0.0 },
             reset: Reset::new(|| ()),
-        }
-    }
-}
-
-/// Figures of all listeners ever.
-#[derive(Debug)]
-pub struct Totals {
-    /// Each block written to a socket, by the time from the capture of its first sample to the write of
-    /// its last byte.
-    pub latency: Histogram,
-    /// Bytes written to sockets.
-    pub bytes: AtomicU64,
-    /// Blocks that slow listeners missed.
-    pub dropped: AtomicU64,
-    /// Streams ever begun.
-    pub begun: AtomicU64,
-    /// Streams ever ended.
-    pub ended: AtomicU64,
-    /// The same of live sound.
-    pub live: LiveTotals,
-}
-
-/// Figures of all listeners of live sound ever.
-#[derive(Debug)]
-pub struct LiveTotals {
-    /// Listeners now.
-    pub active: AtomicU64,
-    /// Listeners ever come.
-    pub begun: AtomicU64,
-    /// Listeners ever gone.
-    pub ended: AtomicU64,
-    /// Listeners cut because they fell too far behind.
-    pub cut: AtomicU64,
-    /// Bytes written to sockets.
-    pub bytes: AtomicU64,
-    /// Groups written to listeners who had everything before, by the time from the capture of the group's
-    /// first sample.
-    pub latency: Histogram,
-}
-
-impl Default for LiveTotals {
-    fn default() -> Self {
-        Self {
-            active: AtomicU64::new(0),
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            cut: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            latency: Histogram::new(&LATENCY_BOUNDS),
-        }
-    }
-}
-
-impl Totals {
-    /// Bytes written to the sockets of listeners of every kind.
-    pub fn all_bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed) + self.live.bytes.load(Ordering::Relaxed)
-    }
-}
-
-/// Bounds of [`Totals::latency`]. A block's own length is in it, 21.3 ms by default: around that they
-/// are close, and they reach from the shortest blocks to a listener who hears the log's far end.
-const LATENCY_BOUNDS: [Duration; 19] = [
-    Duration::from_micros(2_500),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(15),
-    Duration::from_millis(20),
-    Duration::from_micros(22_500),
-    Duration::from_millis(25),
-    Duration::from_micros(27_500),
-    Duration::from_millis(30),
-    Duration::from_millis(35),
-    Duration::from_millis(40),
-    Duration::from_millis(50),
-    Duration::from_millis(75),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_millis(1_000),
-    Duration::from_millis(2_500),
-    Duration::from_millis(5_000),
-];
-
-impl Default for Totals {
-    fn default() -> Self {
-        Self {
-            latency: Histogram::new(&LATENCY_BOUNDS),
-            bytes: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            live: LiveTotals::default(),
         }
     }
 }
@@ -279,27 +199,33 @@ impl Listener {
         self.stream
     }
 
-    /// So many bytes of live sound were written to its socket.
+    /// So many bytes of sound were written to its socket.
     pub fn live_wrote(&self, bytes: usize, now_ms: i64) {
         self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.totals.live.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(totals) = self.totals.sound(self.stream) {
+            totals.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
         self.last_write_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// So many packets of live sound were written whole; `latency` since the capture of the first sample,
+    /// So many packets of sound were written whole; `latency` since the capture of the first sample,
     /// where the listener had everything before.
     pub fn live_finished(&self, packets: u32, latency: Option<Duration>) {
         self.frames_sent.fetch_add(packets.into(), Ordering::Relaxed);
         if let Some(latency) = latency {
             self.smooth_latency(u64::try_from(latency.as_nanos()).unwrap_or(0));
-            self.totals.live.latency.add(latency);
+            if let Some(totals) = self.totals.sound(self.stream) {
+                totals.latency.add(latency);
+            }
         }
     }
 
     /// It fell too far behind.
-    pub fn live_cut(&self) {
+    pub fn live_late(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
-        self.totals.live.cut.fetch_add(1, Ordering::Relaxed);
+        if let Some(totals) = self.totals.sound(self.stream) {
+            totals.late.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn count_bytes(&self, bytes: u64) {
@@ -330,6 +256,7 @@ impl Listener {
             bytes_sent: self.bytes_sent.load(Ordering::Relaxed),
             errors_count: self.errors.load(Ordering::Relaxed),
             path: self.path.clone(),
+            kind: self.stream.kind().to_owned(),
         }
     }
 }
@@ -386,11 +313,11 @@ impl Listeners {
             return None;
         }
         list.insert(listener.id, listener.clone());
-        match arrival.stream {
-            Stream::Frames { .. } => &self.totals.begun,
-            Stream::Live => {
-                self.totals.live.active.fetch_add(1, Ordering::Relaxed);
-                &self.totals.live.begun
+        match self.totals.sound(arrival.stream) {
+            None => &self.totals.begun,
+            Some(totals) => {
+                totals.active.fetch_add(1, Ordering::Relaxed);
+                &totals.begun
             }
         }
         .fetch_add(1, Ordering::Release);
@@ -418,9 +345,14 @@ impl Listeners {
         self.totals.live.active.load(Ordering::Relaxed)
     }
 
+    /// How many of them listen to low-latency sound.
+    pub fn packets(&self) -> u64 {
+        self.totals.packets.active.load(Ordering::Relaxed)
+    }
+
     /// How many of them listen to live frames.
     pub fn frames(&self) -> u64 {
-        self.count().saturating_sub(self.live())
+        self.count().saturating_sub(self.live() + self.packets())
     }
 
     /// Those after an id, oldest first, at most so many.
@@ -440,11 +372,11 @@ impl Drop for Registered {
         let mut list = lock(&self.all.list);
         list.remove(&self.listener.id);
         let totals = &self.all.totals;
-        match self.listener.stream {
-            Stream::Frames { .. } => &totals.ended,
-            Stream::Live => {
-                totals.live.active.fetch_sub(1, Ordering::Relaxed);
-                &totals.live.ended
+        match totals.sound(self.listener.stream) {
+            None => &totals.ended,
+            Some(totals) => {
+                totals.active.fetch_sub(1, Ordering::Relaxed);
+                &totals.ended
             }
         }
         .fetch_add(1, Ordering::Release);

@@ -6,6 +6,7 @@ use talas_wire::{AudioPerformanceMetrics, AudioQualityMetrics, MemoryUsage, Stat
 
 use super::Station;
 use super::process::Process;
+use super::totals::SoundTotals;
 use crate::audio::GapReason;
 use crate::dsp::analysis::Condition;
 use crate::tools::histogram::Times;
@@ -34,7 +35,9 @@ pub struct Measures {
     /// Streams of live frames.
     pub streams: Streams,
     /// Streams of live sound.
-    pub live: LiveStreams,
+    pub live: SoundStreams,
+    /// Streams of low-latency sound.
+    pub packets: SoundStreams,
     /// Memory of the daemon and of the machine, as the statistics have it.
     pub memory: MemoryUsage,
     /// Processor time over the last seconds in per cent of one core, as the statistics have it.
@@ -75,20 +78,20 @@ pub struct Streams {
     pub mean_latency_s: f64,
 }
 
-/// Streams of live sound, since the daemon started.
+/// Streams of one kind of sound, since the daemon started.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LiveStreams {
+pub struct SoundStreams {
     /// Listeners now.
     pub active: u64,
     /// Listeners ever come.
     pub begun: u64,
     /// Listeners ever gone.
     pub ended: u64,
-    /// Listeners cut because they fell too far behind.
-    pub cut: u64,
+    /// Times that a listener was too slow: of live sound it was cut, of low-latency sound told what it missed.
+    pub late: u64,
     /// Bytes written to sockets.
     pub bytes: u64,
-    /// Groups written to those who had everything before, by the time from the capture of the first sample.
+    /// What was written to those who had everything before, by the time from the capture of the first sample.
     pub latency: Times,
 }
 
@@ -116,7 +119,8 @@ impl Station {
             performance: self.audio_performance(),
             work: self.work(),
             streams: self.streams(figures.latency_ms / 1e3),
-            live: self.live_streams(),
+            live: sound_streams(&shared.listeners.totals.live),
+            packets: sound_streams(&shared.listeners.totals.packets),
             memory: figures.memory,
             cpu_percent: figures.cpu_percent,
             process: Process::now(),
@@ -139,25 +143,12 @@ impl Station {
         (time_ns.load(Ordering::Relaxed) as f64 / 1e9, frames.load(Ordering::Relaxed))
     }
 
-    fn live_streams(&self) -> LiveStreams {
-        let totals = &self.shared.listeners.totals.live;
-        LiveStreams {
-            active: self.shared.listeners.live(),
-            // As below.
-            ended: totals.ended.load(Ordering::Acquire),
-            begun: totals.begun.load(Ordering::Acquire),
-            cut: totals.cut.load(Ordering::Relaxed),
-            bytes: totals.bytes.load(Ordering::Relaxed),
-            latency: totals.latency.read(),
-        }
-    }
-
     fn streams(&self, mean_latency_s: f64) -> Streams {
         let listeners = &self.shared.listeners;
         let totals = &listeners.totals;
         Streams {
             active: listeners.frames(),
-            // In this order more have begun than ended, whatever happens in between.
+            // As below.
             ended: totals.ended.load(Ordering::Acquire),
             begun: totals.begun.load(Ordering::Acquire),
             bytes: totals.bytes.load(Ordering::Relaxed),
@@ -165,5 +156,17 @@ impl Station {
             latency: totals.latency.read(),
             mean_latency_s,
         }
+    }
+}
+
+fn sound_streams(totals: &SoundTotals) -> SoundStreams {
+    SoundStreams {
+        active: totals.active.load(Ordering::Relaxed),
+        // In this order more have begun than ended, whatever happens in between.
+        ended: totals.ended.load(Ordering::Acquire),
+        begun: totals.begun.load(Ordering::Acquire),
+        late: totals.late.load(Ordering::Relaxed),
+        bytes: totals.bytes.load(Ordering::Relaxed),
+        latency: totals.latency.read(),
     }
 }

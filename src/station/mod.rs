@@ -6,6 +6,7 @@
 
 mod controls;
 mod diagnosis;
+mod frames;
 mod health;
 mod history;
 mod keeper;
@@ -14,6 +15,7 @@ mod listening;
 pub mod live;
 mod measures;
 mod memory;
+pub mod packets;
 mod performance;
 mod process;
 pub mod processing;
@@ -28,6 +30,7 @@ mod replay;
 mod resume;
 mod shared;
 mod snapshot;
+mod totals;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -39,13 +42,13 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
 pub use controls::Scale;
+pub use frames::{Key, Packet, Subscription, Told, gap_event, state_event};
 pub use health::Health;
 pub use listeners::{Arrival, Listener, Registered, Reset, Stream};
 pub use listening::Heard;
-pub use measures::{GapCount, LiveStreams, Measures, Streams};
+pub use measures::{GapCount, Measures, SoundStreams, Streams};
 pub use process::Process;
 pub use quality::{meters, spectrogram_column};
-pub use renditions::{Key, Packet, Subscription, Told, gap_event, state_event};
 pub use replay::Replay;
 pub use resume::{LastEvent, Resumed};
 pub use snapshot::{PAGE, redact};
@@ -146,13 +149,16 @@ impl Station {
             wall: shared.wall.clone(),
             sample_rate: settings.sample_rate,
         });
-        shared.renditions.provide(Material {
+        let material = Material {
             programme,
             wall: shared.wall.clone(),
             sample_rate: settings.sample_rate,
+            channels: settings.channels,
             block_frames: settings.block_frames,
-            channels: (settings.channel_a.into(), settings.channel_b.into()),
-        });
+            shown: (settings.channel_a.into(), settings.channel_b.into()),
+        };
+        shared.packets.provide(material.clone());
+        shared.renditions.provide(material);
         let (told, first) = mpsc::channel();
         let keeper = Keeper::new(source, lane, shared.clone(), bell.clone(), told);
         let pushes = Pushes::new(live.clone(), shared.wall.clone());
@@ -408,6 +414,7 @@ impl Station {
     /// Waits for the encodings and for what they are sent to to end, after the other threads did.
     pub fn join_renditions(&self) {
         self.shared.renditions.join();
+        self.shared.packets.join();
         self.pushes.join();
         self.live.join();
     }
@@ -480,6 +487,7 @@ fn share(
         controls: controls::Controls::new(remembered.paused),
         processing,
         renditions: Renditions::default(),
+        packets: Renditions::default(),
         listeners: Arc::new(Listeners::default()),
         pump_pulse: crate::tools::pulse::Pulse::resting(),
         keeper_pulse: crate::tools::pulse::Pulse::resting(),

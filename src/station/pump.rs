@@ -178,6 +178,7 @@ impl Pump {
             self.sink.processor.forget();
             self.log.begin_epoch(epoch);
             self.shared.renditions.begin_epoch(epoch);
+            self.shared.packets.begin_epoch(epoch);
             self.live.begin_epoch(epoch);
             self.empty_ring();
             self.sink.listening.forget();

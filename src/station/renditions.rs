@@ -1,19 +1,19 @@
-//! Running encodings of the programme for the frame API. Each is one thread that reads the programme's
-//! log and writes its own; it runs while somebody listens and a little longer, and two listeners
-//! never cause two.
+//! Running encodings of the programme for those who are told of its gaps and states. Each is one thread
+//! that reads the programme's log and writes its own; it runs while somebody listens and a little longer,
+//! and two listeners never cause two.
+//!
+//! Not in here: what the encodings are (`frames`, `packets`), and those for players, who know sound
+//! alone (`live`).
 
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::controls::Scale;
-use super::replay::Replay;
-use crate::audio::{Assembler, Block, Gap, Item, Payload, Quantum, StateMark, Unit};
-use crate::codec::frames::{self, Encoding, FrameEncoder};
-use crate::codec::reduce::Reducer;
+use crate::audio::Quantum;
 use crate::error::{Error, Kind, Result};
-use crate::mux::sse::{self, Event};
 use crate::tools::clock::WallClock;
 use crate::tools::lock::lock;
 use crate::tools::spread::{Cursor, Extent, Limits, Log, Next, Writer, spread_log};
@@ -28,110 +28,96 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How often a thread that waits for the programme looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Which encoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// How samples are written.
-    pub encoding: Encoding,
-    /// At which rate.
-    pub scale: Scale,
-}
+/// Says which encoding.
+pub trait Recipe: Copy + Eq + Hash + Debug + Send + Sync + 'static {
+    /// What it makes of the programme.
+    type Entry: Extent + Clone + Debug + Send + 'static;
+    /// What a listener has to know before the first entry.
+    type About: Clone + Debug + Send + Sync;
+    /// What makes it.
+    type Encoder: Encode<Entry = Self::Entry, About = Self::About>;
 
-impl Key {
     /// Stable name, such as `frames/json/1`.
-    pub fn name(self) -> String {
-        format!("frames/{}/{}", self.encoding.as_str(), self.scale.value())
-    }
+    fn name(self) -> String;
+    /// Name of its thread.
+    fn thread_name(self) -> String;
+    /// Entries in a second while sound flows, at most.
+    fn entries_per_second(self, material: &Material) -> u64;
+    /// Whether it may begin with a quantum.
+    fn may_begin(quantum: &Quantum) -> bool;
+    /// What makes it.
+    ///
+    /// # Errors
+    /// The encoding cannot be.
+    fn encoder(self, material: &Material) -> Result<Self::Encoder>;
 }
 
-/// What an entry tells, for those who must know more than its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
-    /// A block.
-    Block {
-        /// Its number.
-        number: u64,
-        /// Position of its first frame.
-        position: u64,
-        /// Captured frames it stands for.
-        frames: u64,
-        /// When its first frame was captured, on the monotonic clock.
-        mono_ns: i64,
-    },
-    /// A hole that everybody has.
-    Gap(Gap),
-    /// A change of state.
-    State(StateMark),
+/// Makes entries of quanta.
+pub trait Encode: Send + 'static {
+    /// What it makes.
+    type Entry;
+    /// What it tells of them beforehand.
+    type About;
+
+    /// The same.
+    fn about(&self) -> Self::About;
+
+    /// Takes the next quantum; `emit` gets what is complete.
+    ///
+    /// # Errors
+    /// The codec failed.
+    fn push(&mut self, quantum: &Quantum, emit: &mut dyn FnMut(Self::Entry)) -> Result<()>;
+
+    /// Quanta were dropped before they were read: begins anew.
+    ///
+    /// # Errors
+    /// The codec cannot be set up again.
+    fn interrupt(&mut self) -> Result<()>;
 }
 
-/// An entry of a rendition: a whole event, encoded once, shared by all who listen.
-#[derive(Debug, Clone)]
-pub struct Packet {
-    epoch: u64,
-    /// What it tells.
-    pub told: Told,
-    /// The event.
-    pub event: Event,
-}
-
-impl Extent for Packet {
-    fn span(&self) -> u64 {
-        if let Told::Block { frames, .. } = self.told { frames } else { 0 }
-    }
-
-    fn bytes(&self) -> usize {
-        self.event.length()
-    }
-
-    fn epoch(&self) -> u64 {
-        self.epoch
-    }
-}
-
-/// Figures of a running rendition.
+/// A running rendition.
 #[derive(Debug)]
-pub struct Running {
+pub struct Running<R: Recipe> {
     /// Which.
-    pub key: Key,
+    pub recipe: R,
     /// Since when, milliseconds since the epoch.
     pub since_ms: u64,
-    log: Log<Packet>,
+    /// What a listener has to know before the first entry.
+    pub about: R::About,
+    log: Log<R::Entry>,
     listeners: AtomicU64,
     bytes: AtomicU64,
     /// When the newest listener left.
     left: Mutex<Instant>,
 }
 
-impl Running {
-    /// Listeners now.
-    pub fn listeners(&self) -> u64 {
-        self.listeners.load(Ordering::Relaxed)
-    }
-
-    /// Entries written.
-    pub fn entries(&self) -> u64 {
-        self.log.written()
-    }
-
-    /// Bytes written.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+impl<R: Recipe> Running<R> {
+    /// What the snapshot tells of it.
+    pub fn describe(&self) -> talas_wire::Rendition {
+        talas_wire::Rendition {
+            name: self.recipe.name(),
+            listeners: self.listeners.load(Ordering::Relaxed),
+            entries: self.log.written(),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            since_ms: self.since_ms,
+        }
     }
 
     fn is_wanted(&self) -> bool {
-        self.listeners() > 0 || lock(&self.left).elapsed() < LINGER
+        self.listeners.load(Ordering::Relaxed) > 0 || lock(&self.left).elapsed() < LINGER
     }
 }
 
 /// A listener's hold on a rendition.
 #[derive(Debug)]
-pub struct Subscription {
+pub struct Subscription<R: Recipe> {
     /// The listener's place.
-    pub cursor: Cursor<Packet>,
-    running: Arc<Running>,
+    pub cursor: Cursor<R::Entry>,
+    /// What it listens to.
+    pub running: Arc<Running<R>>,
 }
 
-impl Drop for Subscription {
+impl<R: Recipe> Drop for Subscription<R> {
     fn drop(&mut self) {
         *lock(&self.running.left) = Instant::now();
         self.running.listeners.fetch_sub(1, Ordering::Relaxed);
@@ -147,43 +133,49 @@ pub struct Material {
     pub wall: Arc<WallClock>,
     /// Frames per second.
     pub sample_rate: u32,
+    /// Captured channels that were asked for.
+    pub channels: u16,
     /// Frames of a block.
     pub block_frames: u32,
-    /// The captured channels that are shown.
-    pub channels: (usize, usize),
+    /// The captured channels that the frame API shows.
+    pub shown: (usize, usize),
 }
 
-/// The running renditions.
-#[derive(Debug, Default)]
-pub struct Renditions {
-    running: Arc<Mutex<HashMap<Key, Arc<Running>>>>,
-    material: std::sync::OnceLock<Material>,
+type Map<R> = Arc<Mutex<HashMap<R, Arc<Running<R>>>>>;
+
+/// The running renditions of one kind.
+#[derive(Debug)]
+pub struct Renditions<R: Recipe> {
+    running: Map<R>,
+    material: OnceLock<Material>,
     threads: Crew,
 }
 
-impl Renditions {
+impl<R: Recipe> Default for Renditions<R> {
+    fn default() -> Self {
+        Self { running: Arc::default(), material: OnceLock::new(), threads: Crew::default() }
+    }
+}
+
+impl<R: Recipe> Renditions<R> {
     /// Gives them what they are made from; once, before the doors open.
     pub fn provide(&self, material: Material) {
         // A second programme does not exist.
         let _ = self.material.set(material);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Running>>> {
-        lock(&self.running)
-    }
-
     /// Listens from now on, starting the encoding if it does not run.
     ///
     /// # Errors
-    /// The daemon is not ready, or the system gives no thread.
-    pub fn subscribe(&self, key: Key) -> Result<Subscription> {
+    /// The daemon is not ready, the encoding cannot be, or the system gives no thread.
+    pub fn subscribe(&self, recipe: R) -> Result<Subscription<R>> {
         let material = self.material()?;
-        let mut map = self.lock();
-        let running = match map.get(&key) {
+        let mut map = lock(&self.running);
+        let running = match map.get(&recipe) {
             Some(running) => running.clone(),
             None => {
-                let running = self.start(key, material)?;
-                map.insert(key, running.clone());
+                let running = self.start(recipe, material)?;
+                map.insert(recipe, running.clone());
                 running
             }
         };
@@ -193,65 +185,49 @@ impl Renditions {
         Ok(Subscription { cursor, running })
     }
 
-    /// From a block in the past on, for one listener alone.
+    /// What they are made from.
     ///
     /// # Errors
-    /// The daemon is not ready.
-    pub fn replay(&self, key: Key, block: u64) -> Result<Replay> {
-        Ok(Replay::from_block(key, self.material()?, block))
-    }
-
-    /// From a moment of the monotonic clock on, for one listener alone.
-    ///
-    /// # Errors
-    /// The daemon is not ready.
-    pub fn replay_since(&self, key: Key, mono_ns: i64) -> Result<Replay> {
-        Ok(Replay::since(key, self.material()?, mono_ns))
-    }
-
-    fn material(&self) -> Result<&Material> {
+    /// [`Kind::Unavailable`] before there is a programme.
+    pub fn material(&self) -> Result<&Material> {
         self.material.get().ok_or_else(|| Error::new(Kind::Unavailable, "there is no programme yet"))
     }
 
-    fn start(&self, key: Key, material: &Material) -> Result<Arc<Running>> {
-        let per_second = u64::from(material.sample_rate / material.block_frames.max(1)) + 1;
+    fn start(&self, recipe: R, material: &Material) -> Result<Arc<Running<R>>> {
         let limits = Limits {
-            // Twice the blocks leave room for gaps and states.
-            entries: usize::try_from(2 * BACKLOG_S * per_second).unwrap_or(usize::MAX),
+            // Twice as many leave room for gaps and states.
+            entries: usize::try_from(2 * BACKLOG_S * recipe.entries_per_second(material))
+                .unwrap_or(usize::MAX),
             span: BACKLOG_S * u64::from(material.sample_rate),
             bytes: BACKLOG_BYTES,
         };
+        let encoder = recipe.encoder(material)?;
         let (writer, log) = spread_log(limits);
         let running = Arc::new(Running {
-            key,
+            recipe,
             since_ms: material.wall.now_ms(),
+            about: encoder.about(),
             log,
             listeners: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             left: Mutex::new(Instant::now()),
         });
-        let encode = Encode {
-            programme: material.programme.clone(),
-            encoder: Encoder::new(key, material),
-            writer,
-            running: running.clone(),
-            all: self.running.clone(),
-        };
-        let name = format!("encode-{}-{}", key.encoding.as_str(), key.scale.factor());
-        self.threads.start(&name, move || encode.run())?;
-        tracing::info!(event = "rendition_started", rendition = key.name(), "encoding started");
+        let programme = material.programme.from_newest(R::may_begin);
+        let work = Work { programme, encoder, writer, running: running.clone(), all: self.running.clone() };
+        self.threads.start(&recipe.thread_name(), move || work.run())?;
+        tracing::info!(event = "rendition_started", rendition = recipe.name(), "encoding started");
         Ok(running)
     }
 
     /// Withdraws what was encoded before the epoch, and refuses what still will be.
     pub fn begin_epoch(&self, epoch: u64) {
-        self.lock().values().for_each(|running| running.log.begin_epoch(epoch));
+        lock(&self.running).values().for_each(|running| running.log.begin_epoch(epoch));
     }
 
-    /// Those that run now, by name.
-    pub fn list(&self) -> Vec<Arc<Running>> {
-        let mut list: Vec<_> = self.lock().values().cloned().collect();
-        list.sort_by_key(|running| running.key.name());
+    /// What the snapshot tells of those that run now, by name.
+    pub fn list(&self) -> Vec<talas_wire::Rendition> {
+        let mut list: Vec<_> = lock(&self.running).values().map(|running| running.describe()).collect();
+        list.sort_by(|one, other| one.name.cmp(&other.name));
         list
     }
 
@@ -261,76 +237,44 @@ impl Renditions {
     }
 }
 
-/// Blocks of the programme to packets of one encoding. Pure but for the wall clock it is given.
-#[derive(Debug)]
-pub struct Encoder {
-    wall: Arc<WallClock>,
-    assembler: Assembler,
-    reducer: Reducer,
-    frames: FrameEncoder,
-}
-
-impl Encoder {
-    /// For this encoding of this programme.
-    pub fn new(key: Key, material: &Material) -> Self {
-        let (a, b) = material.channels;
-        let factor = key.scale.factor();
-        Self {
-            wall: material.wall.clone(),
-            assembler: Assembler::new(material.block_frames, a, b),
-            reducer: Reducer::new(factor as usize),
-            frames: FrameEncoder::new(key.encoding, material.sample_rate, factor),
-        }
-    }
-
-    /// Captured frames on each side of a block that its encoding depends on.
-    pub fn reach(key: Key) -> u64 {
-        Reducer::new(key.scale.factor() as usize).reach()
-    }
-
-    /// Takes the next quantum; `emit` gets what is complete.
-    pub fn push(&mut self, quantum: &Quantum, mut emit: impl FnMut(Packet)) {
-        let Self { wall, assembler, reducer, frames } = self;
-        assembler.push(quantum, |item| reducer.push(item, |item| emit(encode(frames, wall, item))));
-    }
-
-    /// Quanta were dropped before they were read: begin anew at the next block.
-    pub fn interrupt(&mut self) {
-        self.assembler.interrupt();
-    }
-}
-
 /// The work of one rendition's thread.
-struct Encode {
-    programme: Log<Quantum>,
-    encoder: Encoder,
-    writer: Writer<Packet>,
-    running: Arc<Running>,
-    all: Arc<Mutex<HashMap<Key, Arc<Running>>>>,
+struct Work<R: Recipe> {
+    programme: Cursor<Quantum>,
+    encoder: R::Encoder,
+    writer: Writer<R::Entry>,
+    running: Arc<Running<R>>,
+    all: Map<R>,
 }
 
-impl Encode {
+impl<R: Recipe> Work<R> {
     fn run(mut self) {
-        // From the block that is being filled: the first listener hears of it as soon as it is whole.
-        let begins_block = |q: &Quantum| q.offset == 0 && matches!(q.payload, Payload::Sound { .. });
-        let mut programme = self.programme.from_newest(begins_block);
+        let rendition = self.running.recipe.name();
+        if let Err(error) = self.encode(&rendition) {
+            let reason = error.chain();
+            tracing::error!(event = "rendition_failed", rendition, reason, "encoding failed");
+            // So that whoever comes starts it anew.
+            lock(&self.all).remove(&self.running.recipe);
+        }
+        tracing::info!(event = "rendition_stopped", rendition, "encoding stopped");
+    }
+
+    /// Until nobody listens any more, or the programme ends.
+    fn encode(&mut self, rendition: &str) -> Result<()> {
         loop {
-            match programme.next_within(LOOK) {
-                Some(Next::Entry(quantum)) => self.take(&quantum),
+            match self.programme.next_within(LOOK) {
+                Some(Next::Entry(quantum)) => self.take(&quantum)?,
                 Some(Next::Missed(entries)) => {
                     // Ten seconds behind: the machine is drowned. Listeners see the numbers jump.
-                    let rendition = self.running.key.name();
                     tracing::warn!(event = "rendition_late", rendition, entries, "encoding fell behind");
-                    self.encoder.interrupt();
+                    self.encoder.interrupt()?;
                 }
-                Some(Next::Closed) => break,
+                Some(Next::Closed) => return Ok(()),
                 None => {}
             }
             if !self.running.is_wanted() && self.leave() {
-                break;
+                return Ok(());
             }
         }
-        tracing::info!(event = "rendition_stopped", rendition = self.running.key.name(), "encoding stopped");
     }
 
     /// Takes itself off the list unless somebody came in the meantime.
@@ -339,39 +283,15 @@ impl Encode {
         if self.running.is_wanted() {
             return false;
         }
-        map.remove(&self.running.key);
+        map.remove(&self.running.recipe);
         true
     }
 
-    fn take(&mut self, quantum: &Quantum) {
+    fn take(&mut self, quantum: &Quantum) -> Result<()> {
         let Self { encoder, writer, running, .. } = self;
-        encoder.push(quantum, |packet| {
-            running.bytes.fetch_add(packet.event.length() as u64, Ordering::Relaxed);
-            writer.append(packet);
-        });
+        encoder.push(quantum, &mut |entry| {
+            running.bytes.fetch_add(entry.bytes() as u64, Ordering::Relaxed);
+            writer.append(entry);
+        })
     }
-}
-
-fn encode(encoder: &FrameEncoder, wall: &WallClock, item: Item) -> Packet {
-    let Item { epoch, unit } = item;
-    match unit {
-        Unit::Block(block) => {
-            let id = format!("frame-{}", block.number);
-            let event = sse::event("audio-frame", Some(&id), &encoder.block(&block, wall));
-            let Block { number, position, mono_ns, captured: frames, .. } = block;
-            Packet { epoch, told: Told::Block { number, position, frames, mono_ns }, event }
-        }
-        Unit::Gap(gap) => Packet { epoch, event: gap_event(&gap, wall), told: Told::Gap(gap) },
-        Unit::State(mark) => Packet { epoch, event: state_event(&mark), told: Told::State(mark) },
-    }
-}
-
-/// A `gap` event.
-pub fn gap_event(gap: &Gap, wall: &WallClock) -> Event {
-    sse::event("gap", None, frames::gap(gap, wall).as_bytes())
-}
-
-/// A `state` event.
-pub fn state_event(mark: &StateMark) -> Event {
-    sse::event("state", None, frames::state(mark).as_bytes())
 }

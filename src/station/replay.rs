@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
-use super::renditions::{Encoder, Key, Material, Packet};
+use super::frames::{Encoder, Key, Packet};
+use super::renditions::Material;
 use crate::audio::{Payload, Quantum};
 use crate::tools::spread::{Cursor, Extent, Next};
 
@@ -59,10 +60,10 @@ impl Replay {
             match self.programme.poll_next(cx) {
                 Poll::Ready(Next::Entry(quantum)) => {
                     let ready = &mut self.ready;
-                    self.encoder.push(&quantum, |packet| ready.push_back(packet));
+                    self.encoder.take(&quantum, |packet| ready.push_back(packet));
                 }
                 Poll::Ready(Next::Missed(count)) => {
-                    self.encoder.interrupt();
+                    self.encoder.begin_anew();
                     return Poll::Ready(Next::Missed(count));
                 }
                 Poll::Ready(Next::Closed) => return Poll::Ready(Next::Closed),

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
 use super::Station;
+use super::frames::Key;
 use super::programme::KEPT_S;
-use super::renditions::Key;
 use super::replay::Replay;
 use crate::audio::{Gap, GapReason};
 use crate::error::Result;
@@ -62,13 +62,13 @@ impl Station {
             return Ok(None);
         }
         let since_ns = clock::mono_ns() - i64::try_from(age_ms).unwrap_or(0) * NS_PER_MS;
-        let replay = self.shared.renditions.replay_since(key, since_ns)?;
+        let replay = Replay::since(key, self.shared.renditions.material()?, since_ns);
         Ok(Some(Resumed { replay, due: None, lost: None }))
     }
 
     fn resume_after(&self, key: Key, number: u64) -> Result<Resumed> {
         let due = number.saturating_add(1);
-        let replay = self.shared.renditions.replay(key, due)?;
+        let replay = Replay::from_block(key, self.shared.renditions.material()?, due);
         let history = &self.shared.history;
         let next = self.shared.blocks.load(Ordering::Relaxed);
         let place = |block| history.position_of(block).unwrap_or(0);

@@ -7,10 +7,12 @@ use std::time::Instant;
 use talas_wire::{LastGap, SourceKind};
 
 use super::controls::Controls;
+use super::frames;
 use super::health::Health;
 use super::history::History;
 use super::listeners::Listeners;
 use super::listening::Hearing;
+use super::packets;
 use super::processing::Processing;
 use super::renditions::Renditions;
 use crate::audio::GapReason;
@@ -120,8 +122,10 @@ pub struct Shared {
     pub controls: Controls,
     /// Effects of the programme.
     pub processing: Processing,
-    /// Running encodings.
-    pub renditions: Renditions,
+    /// Running encodings of the frame API.
+    pub renditions: Renditions<frames::Key>,
+    /// Running encodings of low-latency sound.
+    pub packets: Renditions<packets::Form>,
     /// Who listens.
     pub listeners: Arc<Listeners>,
     /// Heartbeat of the pump.

@@ -50,7 +50,7 @@ impl Station {
             listeners: Listeners {
                 sse: shared.listeners.frames(),
                 live: shared.listeners.live(),
-                websocket: 0,
+                websocket: shared.listeners.packets(),
                 http: shared.listeners.connections.load(Ordering::Relaxed),
             },
             quality: self.quality(),
@@ -94,23 +94,16 @@ impl Station {
     }
 
     fn renditions(&self) -> Vec<Rendition> {
-        let running = self.shared.renditions.list();
-        let frames = running.iter().map(|running| Rendition {
-            name: running.key.name(),
-            listeners: running.listeners(),
-            entries: running.entries(),
-            bytes: running.bytes(),
-            since_ms: running.since_ms,
-        });
-        let live = self.live.list();
-        let live = live.iter().map(|running| Rendition {
+        let frames = self.shared.renditions.list();
+        let running = self.live.list();
+        let live = running.iter().map(|running| Rendition {
             name: running.plan.key.name(),
             listeners: running.listeners(),
             entries: running.packets(),
             bytes: running.bytes(),
             since_ms: running.since_ms,
         });
-        frames.chain(live).collect()
+        frames.into_iter().chain(live).chain(self.shared.packets.list()).collect()
     }
 
     /// The global quality.
@@ -236,6 +229,7 @@ mod redaction {
             bytes_sent: 2,
             errors_count: 3,
             path: "/live.mp3".to_owned(),
+            kind: "live".to_owned(),
         }
     }
 

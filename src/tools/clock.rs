@@ -75,13 +75,23 @@ impl WallClock {
 
     /// Milliseconds since the Unix epoch at a moment of the monotonic clock; 0 for moments before 1970.
     pub fn ms_at(&self, mono_ns: i64) -> u64 {
+        self.us_at(mono_ns) / 1000
+    }
+
+    /// The same in microseconds.
+    pub fn us_at(&self, mono_ns: i64) -> u64 {
         let wall_ns = mono_ns.saturating_add(self.offset_ns.load(Ordering::Relaxed));
-        u64::try_from(wall_ns.div_euclid(NS_PER_MS)).unwrap_or(0)
+        u64::try_from(wall_ns.div_euclid(1000)).unwrap_or(0)
     }
 
     /// Milliseconds since the Unix epoch now.
     pub fn now_ms(&self) -> u64 {
         self.ms_at(mono_ns())
+    }
+
+    /// The same in microseconds.
+    pub fn now_us(&self) -> u64 {
+        self.us_at(mono_ns())
     }
 }
 

@@ -19,6 +19,7 @@ mod player;
 mod shop;
 mod sse;
 mod wav;
+mod websocket;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -43,6 +44,7 @@ pub use player::*;
 pub use shop::*;
 pub use sse::*;
 pub use wav::*;
+pub use websocket::*;
 
 /// Longest time anything in a test may take. Not a target: a bound for a machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(20);

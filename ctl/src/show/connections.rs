@@ -91,6 +91,7 @@ mod tests {
             bytes_sent: 45_200_000,
             errors_count: 0,
             path: "/api/audio/stream".to_owned(),
+            kind: "sse".to_owned(),
         }
     }
 

@@ -67,6 +67,9 @@ pub struct ConnectionInfo {
     /// What it asked for, such as `/live.mp3`.
     #[serde(default)]
     pub path: String,
+    /// `sse`, `live` or `websocket`.
+    #[serde(default)]
+    pub kind: String,
 }
 
 /// A page of connections.

@@ -400,7 +400,7 @@ pub fn tell_end(registered: &Registered, source: &Subscription, end: End) {
         );
     }
     if end == End::Late {
-        listener.live_cut();
+        listener.live_late();
     }
 }
 
