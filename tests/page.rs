@@ -139,7 +139,7 @@ fn shows_plays_and_steers_in_a_real_browser() {
     wait_for_state(&mut browser, "running");
     shows_sound(&daemon, &mut browser);
     tells_gaps(&daemon, &mut browser);
-    plays(&mut browser, "worklet");
+    plays(&daemon, &mut browser, "worklet", "packets/opus/10");
     changes_quality(&daemon, &mut browser);
     pauses(&daemon, &mut browser);
     looks(&mut browser);
@@ -185,11 +185,19 @@ const LEVEL_OUT: &str = "import('/page.js').then(({ player }) => {
     return Math.max(...samples.map(Math.abs));
 })";
 
-/// Listens for ten seconds: sound at the right level, a buffer that neither drains nor grows.
-fn plays(browser: &mut Browser, way: &str) {
+/// Listens for ten seconds: low-latency sound at the right level, a buffer that neither drains nor grows, and
+/// the delay in sight.
+fn plays(daemon: &Daemon, browser: &mut Browser, way: &str, rendition: &str) {
     browser.eval("document.querySelector('#listen').click()");
     browser.wait_until("sound", "import('/page.js').then(({ player }) => player.report?.isPlaying === true)");
     assert_eq!(browser.eval("import('/page.js').then(({ player }) => player.way)"), way);
+    browser
+        .wait_until("packets", "import('/page.js').then(({ listening }) => listening.source === 'socket')");
+    let status = daemon.status();
+    let names: Vec<_> = status["renditions"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert!(names.contains(&&Value::from(rendition)), "{names:?}");
+    assert_eq!((&status["listeners"]["sse"], &status["listeners"]["websocket"]), (&1.into(), &1.into()));
+    browser.wait_until("its delay", "/^Delay \\d+ ms/.test(document.querySelector('#player').textContent)");
     let begun = Instant::now();
     let mut fills = Vec::new();
     while begun.elapsed() < Duration::from_secs(10) {
@@ -204,6 +212,10 @@ fn plays(browser: &mut Browser, way: &str) {
     // -12 dBFS times the slider's 80 %, squared; the fine print is the wave's shape between samples.
     let peak = browser.eval(LEVEL_OUT).as_f64().unwrap();
     assert!((0.13..0.18).contains(&peak), "{peak} comes out");
+    // What the buffer holds is in it, and what a busy machine adds to it is bounded.
+    let is_sensible =
+        "import('/page.js').then(({ listening: { delayMs } }) => delayMs > 10 && delayMs < 1500)";
+    browser.wait_until("a sensible delay", is_sensible);
     let after = report(browser);
     assert!((after["ratio"].as_f64().unwrap() - 1.0).abs() < 0.0031);
     browser.picture("listening");
@@ -280,7 +292,11 @@ fn comes_back(daemon: Daemon, browser: &mut Browser) {
     let daemon = daemon.start_again();
     wait_for_state(browser, "running");
     browser.wait_until("sound", &format!("{INK}.every((ink) => ink > 0.005)"));
-    assert_eq!(daemon.get("/api/audio/stats")["connection_count"], 1, "one stream, also after coming back");
+    // Listening goes on too: one stream for what is seen, one for what is heard.
+    daemon.wait_for_status("both", |status| {
+        (&status["listeners"]["sse"], &status["listeners"]["websocket"]) == (&1.into(), &1.into())
+    });
+    browser.wait_until("sound", "import('/page.js').then(({ player }) => player.report?.isPlaying === true)");
     let unexpected: Vec<_> = browser
         .complaints
         .iter()
@@ -318,12 +334,12 @@ fn hears_every_encoding(browser: &mut Browser) {
 fn plays_without_a_secure_context() {
     let Some(program) = chromium() else { return skipped("the page in a browser", "chromium") };
     let port = free_port();
-    let _daemon = daemon_on(port);
+    let daemon = daemon_on(port);
     let mut browser = Browser::launch(&program);
     browser.open(&format!("http://talas.test:{port}/"));
     assert_eq!(browser.eval("isSecureContext"), false);
     wait_for_state(&mut browser, "running");
     hears_every_encoding(&mut browser);
-    plays(&mut browser, "scheduled");
+    plays(&daemon, &mut browser, "scheduled", "packets/s16");
     assert_eq!(browser.complaints, Vec::<String>::new());
 }

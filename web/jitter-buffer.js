@@ -24,6 +24,9 @@ const FILL_AVERAGE_S = 1;
 /** An underrun makes the target longer by this, up to the limit: the network is worse than thought. */
 const TARGET_STEP_S = 0.05;
 const TARGET_LIMIT_S = 0.5;
+/** So long without an underrun the target becomes shorter again by this, down to what it was at first. */
+const EASE_AFTER_S = 30;
+const EASE_STEP_S = 0.01;
 /** A queue that is longer than the target by this is cut: blocks came all at once after a hold-up. */
 const EXCESS_S = 0.3;
 
@@ -73,7 +76,7 @@ class History {
 
 export class JitterBuffer {
   #outputRate;
-  /** @type {{a: ?Float32Array, b: ?Float32Array, length: number, rate: number}[]} */
+  /** @type {{a: ?Float32Array, b: ?Float32Array, length: number, rate: number, capturedMs?: number}[]} */
   #queue = [];
   /** Samples taken from the first of the queue. */
   #read = 0;
@@ -98,6 +101,9 @@ export class JitterBuffer {
   #fadeIn = 0;
   #restA = 0;
   #restB = 0;
+  /** What the target was at first, and seconds of sound since it was last changed. */
+  #leastTargetS;
+  #calmS = 0;
 
   /** Times that sound came too late for the queue, gaps not counted. */
   underruns = 0;
@@ -109,7 +115,7 @@ export class JitterBuffer {
   /** @param {number} outputRate of the browser @param {number} targetS */
   constructor(outputRate, targetS = 0.15) {
     this.#outputRate = outputRate;
-    this.targetS = targetS;
+    this.#leastTargetS = this.targetS = targetS;
   }
 
   /** Whether sound, not silence, goes out. */
@@ -125,16 +131,36 @@ export class JitterBuffer {
     return first ? sum - this.#read / first.rate : 0;
   }
 
+  /** When the sound that comes next was captured, ms since the epoch; null for silence. @returns {?number} */
+  get capturedMs() {
+    const first = this.#isFilling ? undefined : this.#queue[0];
+    return first?.a && first.capturedMs !== undefined ? first.capturedMs + (this.#read / first.rate) * 1000 : null;
+  }
+
   /**
-   * A block. The arrays belong to the buffer from here on.
+   * Sound. The arrays belong to the buffer from here on.
    * @param {Float32Array} a @param {Float32Array} b @param {number} rate
+   * @param {number} [capturedMs] when the first of it was captured, ms since the epoch
    */
-  push(a, b, rate) {
+  push(a, b, rate, capturedMs) {
     if (a.length === 0) return;
     if (this.#isUnexplained) this.#countUnderrun();
     this.#starvedS = 0;
     this.#rate = rate;
-    this.#enqueue({ a, b, length: a.length, rate });
+    this.#enqueue({ a, b, length: a.length, rate, capturedMs });
+  }
+
+  /** What comes is another stream, whose buffer should hold so many seconds. */
+  restart(targetS) {
+    this.#leastTargetS = this.targetS = targetS;
+    this.#calmS = 0;
+    this.#queue = [];
+    this.#read = 0;
+    this.#starvedS = 0;
+    this.#isUnexplained = false;
+    this.#isFilling = true;
+    this.ratio = 1;
+    this.#seam();
   }
 
   /** Sound that is missing, seconds: the same length of silence, less what went out already. */
@@ -198,9 +224,18 @@ export class JitterBuffer {
       this.#averageFill = fill;
       this.#seam();
     }
+    this.#ease(seconds);
     this.#averageFill += (fill - this.#averageFill) * Math.min(1, seconds / FILL_AVERAGE_S);
     const pull = (this.#averageFill - this.targetS) * PULL_PER_S;
     this.ratio = 1 + Math.max(-LARGEST_PULL, Math.min(LARGEST_PULL, pull));
+  }
+
+  /** A network that was bad for a moment does not cost delay for ever. */
+  #ease(seconds) {
+    this.#calmS += seconds;
+    if (this.#calmS < EASE_AFTER_S) return;
+    this.#calmS = 0;
+    this.targetS = Math.max(this.#leastTargetS, this.targetS - EASE_STEP_S);
   }
 
   /** Shifts the next input sample into the histories. */
@@ -231,6 +266,7 @@ export class JitterBuffer {
   #countUnderrun() {
     this.#isUnexplained = false;
     this.underruns++;
+    this.#calmS = 0;
     this.targetS = Math.max(this.targetS, Math.min(this.targetS + TARGET_STEP_S, TARGET_LIMIT_S));
   }
 

@@ -1,7 +1,7 @@
 // The page: shows what the one stream tells, and hands its controls to the daemon.
 
 import { Level } from './levels.js';
-import { Player } from './player.js';
+import { Listening } from './listening.js';
 import { AudioStreamClient, RequestError } from './talas-client.js';
 import { Waveform } from './waveform.js';
 
@@ -33,7 +33,8 @@ const REASONS = {
 
 /** The stream; exported for the console of the browser. */
 export const client = new AudioStreamClient('', sessionStorage.getItem(TOKEN_KEY), { encoding: 'f32' });
-export const player = new Player();
+export const listening = new Listening(client);
+export const { player } = listening;
 // Somebody watches: giving up is no use to them.
 client.maxReconnectAttempts = Infinity;
 client.maxReconnectDelay = 15_000;
@@ -122,7 +123,7 @@ client.onFrame = (frame) => {
   const seconds = frame.duration_ms / 1000;
   meters[0].level.push(frame.channel_a, seconds, now);
   meters[1].level.push(frame.channel_b, seconds, now);
-  player.push(frame);
+  listening.frame(frame);
   showFormat(frame.sample_rate, captureRate);
 };
 
@@ -140,7 +141,7 @@ function showFormat(sampleRate, captureRate) {
 
 client.onGap = (gap) => {
   waveform.gap(gap.lost_samples);
-  if (client.captureRate) player.gap(gap.lost_samples / client.captureRate);
+  if (client.captureRate) listening.gap(gap.lost_samples / client.captureRate);
   gapCount++;
   find('#gap-count').textContent = `${gapCount} since this page was opened`;
   const seconds = client.captureRate ? gap.lost_samples / client.captureRate : NaN;
@@ -218,13 +219,13 @@ find('#view').addEventListener('change', (event) => {
 });
 
 find('#listen').addEventListener('click', async () => {
-  if (player.isOpen) {
-    await player.close();
+  if (listening.isOpen) {
+    await listening.close();
   } else {
     try {
-      await player.open();
+      await listening.open();
     } catch (error) {
-      await player.close();
+      await listening.close();
       find('#said').textContent = `The browser gives no sound: ${error.message}`;
     }
   }
@@ -239,7 +240,7 @@ find('#volume').addEventListener('input', setVolume);
 setVolume();
 
 let contextState = '';
-player.onReport = () => showPlayer();
+listening.onChange = () => showPlayer();
 player.onContextState = (state) => {
   contextState = state;
   showPlayer();
@@ -258,8 +259,11 @@ function playerText() {
   if (programme && programme.state !== 'running') return `Silence: ${programme.state}`;
   if (!player.report?.isPlaying) return 'Filling the buffer';
   const { fillS, ratio, underruns } = player.report;
+  const { delayMs } = listening;
   const ppm = Math.round((ratio - 1) * 1e6);
   const parts = [`Buffer ${(fillS * 1000).toFixed(0)} ms`, `${ppm < 0 ? '−' : '+'}${Math.abs(ppm)} ppm`];
+  // What is heard now was captured so long ago.
+  if (delayMs !== null) parts.unshift(`Delay ${delayMs.toFixed(0)} ms`);
   if (underruns > 0) parts.push(`${underruns} late`);
   return parts.join(' · ');
 }

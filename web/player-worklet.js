@@ -13,15 +13,17 @@ class PlayerProcessor extends AudioWorkletProcessor {
     super();
     this.port.onmessage = ({ data }) => {
       if (data.gapS !== undefined) this.#buffer.gap(data.gapS);
-      else this.#buffer.push(data.a, data.b, data.rate);
+      else if (data.targetS !== undefined) this.#buffer.restart(data.targetS);
+      else this.#buffer.push(data.a, data.b, data.rate, data.capturedMs);
     };
   }
 
   process(_inputs, [[left, right]]) {
     this.#buffer.pull(left, right);
     if (++this.#quanta % REPORT_QUANTA === 0) {
-      const { fillS, targetS, ratio, underruns, skippedS, isPlaying } = this.#buffer;
-      this.port.postMessage({ fillS, targetS, ratio, underruns, skippedS, isPlaying });
+      const { fillS, targetS, ratio, underruns, skippedS, isPlaying, capturedMs } = this.#buffer;
+      const ageMs = capturedMs === null ? null : Date.now() - capturedMs;
+      this.port.postMessage({ fillS, targetS, ratio, underruns, skippedS, isPlaying, ageMs });
     }
     return true;
   }

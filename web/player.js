@@ -1,5 +1,5 @@
-// Plays the blocks of the page's one stream. On a secure page an AudioWorklet does it; browsers give that to no
-// other page, so there the main thread renders pieces ahead and schedules them.
+// Plays sound as it comes. On a secure page an AudioWorklet does it; browsers give that to no other page, so there
+// the main thread renders pieces ahead and schedules them.
 
 import { JitterBuffer } from './jitter-buffer.js';
 
@@ -17,6 +17,8 @@ const SCHEDULE_EVERY_MS = 40;
  * @property {number} underruns
  * @property {number} skippedS
  * @property {boolean} isPlaying
+ * @property {?number} ageMs from the capture of the sound to its leaving the browser, by this machine's clock;
+ *   null for silence
  */
 
 /** The AudioWorklet. */
@@ -31,12 +33,16 @@ class WorkletOutput {
     this.node.port.onmessage = ({ data }) => onReport(data);
   }
 
-  push(a, b, rate) {
-    this.node.port.postMessage({ a, b, rate }, [a.buffer, b.buffer]);
+  push(a, b, rate, capturedMs) {
+    this.node.port.postMessage({ a, b, rate, capturedMs }, [a.buffer, b.buffer]);
   }
 
   gap(gapS) {
     this.node.port.postMessage({ gapS });
+  }
+
+  restart(targetS) {
+    this.node.port.postMessage({ targetS });
   }
 
   close() {
@@ -52,6 +58,8 @@ class ScheduledOutput {
   #onReport;
   /** When the next piece begins, in the context's seconds. */
   #next = 0;
+  /** Of the newest piece, when it is heard. */
+  #ageMs = null;
   #turns = 0;
 
   constructor(context, onReport) {
@@ -70,6 +78,9 @@ class ScheduledOutput {
       this.#next = context.currentTime + AHEAD_S / 4;
     }
     while (this.#next < context.currentTime + AHEAD_S) {
+      const { capturedMs } = this.#buffer;
+      const waitsMs = (this.#next - context.currentTime) * 1000;
+      this.#ageMs = capturedMs === null ? null : Date.now() + waitsMs - capturedMs;
       const piece = context.createBuffer(2, PIECE_FRAMES, context.sampleRate);
       this.#buffer.pull(piece.getChannelData(0), piece.getChannelData(1));
       const source = context.createBufferSource();
@@ -80,16 +91,20 @@ class ScheduledOutput {
     }
     if (++this.#turns % 8 === 0) {
       const { fillS, targetS, ratio, underruns, skippedS, isPlaying } = this.#buffer;
-      this.#onReport({ fillS, targetS, ratio, underruns, skippedS, isPlaying });
+      this.#onReport({ fillS, targetS, ratio, underruns, skippedS, isPlaying, ageMs: this.#ageMs });
     }
   }
 
-  push(a, b, rate) {
-    this.#buffer.push(a, b, rate);
+  push(a, b, rate, capturedMs) {
+    this.#buffer.push(a, b, rate, capturedMs);
   }
 
   gap(gapS) {
     this.#buffer.gap(gapS);
+  }
+
+  restart(targetS) {
+    this.#buffer.restart(targetS);
   }
 
   close() {
@@ -106,6 +121,8 @@ export class Player {
   #gain = null;
   /** Counts openings and closings: one that was overtaken closes what it opened. */
   #turn = 0;
+  /** What the buffer should hold, seconds. */
+  #targetS = 0.15;
 
   /** @type {?AnalyserNode} what goes out, for meters */
   analyser = null;
@@ -138,8 +155,10 @@ export class Player {
     this.analyser = context.createAnalyser();
     this.#gain.connect(this.analyser).connect(context.destination);
     const onReport = (report) => {
-      this.report = report;
-      this.onReport?.(report);
+      // What the browser and the device hold beyond.
+      const outputMs = (context.outputLatency || context.baseLatency || 0) * 1000;
+      this.report = { ...report, ageMs: report.ageMs === null ? null : report.ageMs + outputMs };
+      this.onReport?.(this.report);
     };
     const resumed = context.resume();
     const output = context.audioWorklet
@@ -150,6 +169,7 @@ export class Player {
       return;
     }
     this.#output = output;
+    output.restart(this.#targetS);
     output.node.connect(this.#gain);
     await resumed;
   }
@@ -175,14 +195,23 @@ export class Player {
     return this.#volume;
   }
 
-  /** @param {import('./talas-client.js').AudioFrame} frame */
-  push(frame) {
-    // Copies: they change hands, and the stream's own blocks stay with the client.
-    this.#output?.push(Float32Array.from(frame.channel_a), Float32Array.from(frame.channel_b), frame.sample_rate);
+  /**
+   * Sound. The arrays change hands.
+   * @param {Float32Array} a @param {Float32Array} b @param {number} rate
+   * @param {number} [capturedMs] when the first of it was captured, ms since the epoch
+   */
+  push(a, b, rate, capturedMs) {
+    this.#output?.push(a, b, rate, capturedMs);
   }
 
   /** @param {number} seconds of sound that is missing */
   gap(seconds) {
     this.#output?.gap(seconds);
+  }
+
+  /** What comes is another stream, whose buffer should hold so many seconds. @param {number} targetS */
+  restart(targetS) {
+    this.#targetS = targetS;
+    this.#output?.restart(targetS);
   }
 }

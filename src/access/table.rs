@@ -114,6 +114,8 @@ pub const TABLE: &[Rule] = &[
     open("/levels.js"),
     open("/talas-client.js"),
     open("/event-stream.js"),
+    open("/live-socket.js"),
+    open("/listening.js"),
     open("/player.js"),
     open("/player-worklet.js"),
     open("/jitter-buffer.js"),

@@ -48,6 +48,8 @@ files! {
     "/levels.js" "levels.js" SCRIPT;
     "/talas-client.js" "talas-client.js" SCRIPT;
     "/event-stream.js" "event-stream.js" SCRIPT;
+    "/live-socket.js" "live-socket.js" SCRIPT;
+    "/listening.js" "listening.js" SCRIPT;
     "/player.js" "player.js" SCRIPT;
     "/player-worklet.js" "player-worklet.js" SCRIPT;
     "/jitter-buffer.js" "jitter-buffer.js" SCRIPT;

@@ -201,3 +201,43 @@ test('rates may change from block to block', () => {
   }
   assert.equal(buffer.underruns, 0);
 });
+
+test('knows when the sound that comes next was captured', () => {
+  const buffer = new JitterBuffer(48_000, 0.05);
+  assert.equal(buffer.capturedMs, null);
+  const push = (at) => buffer.push(new Float32Array(480), new Float32Array(480), 48_000, 1000 + at * 10);
+  for (let n = 0; n < 10; n++) push(n);
+  const out = new Float32Array(720);
+  buffer.pull(out, new Float32Array(720));
+  assert.ok(Math.abs(buffer.capturedMs - 1015) < 0.5, `${buffer.capturedMs}`);
+  buffer.gap(0.01);
+  for (let n = 0; n < 8; n++) buffer.pull(out, new Float32Array(720));
+  assert.equal(buffer.capturedMs, null, 'what comes next is silence');
+  buffer.push(new Float32Array(4800), new Float32Array(4800), 48_000);
+  assert.equal(buffer.capturedMs, null, 'nobody said when');
+});
+
+test('another stream begins with a buffer of its own length', () => {
+  const buffer = new JitterBuffer(48_000, 0.15);
+  const tone = new Card(48_000, 1000);
+  play(buffer, tone, { seconds: 0.5, outputRate: 48_000 });
+  assert.equal(buffer.isPlaying, true);
+  buffer.restart(0.05);
+  assert.deepEqual([buffer.isPlaying, buffer.fillS, buffer.targetS], [false, 0, 0.05]);
+  const out = play(buffer, tone, { seconds: 0.5, outputRate: 48_000 });
+  assert.ok(buffer.fillS < 0.12 && buffer.isPlaying, `${buffer.fillS} s`);
+  assert.ok(largestStep(out.slice(4800)) < 0.15, 'no click');
+  assert.equal(buffer.underruns, 0);
+});
+
+test('a target that an underrun made longer becomes shorter again, without a click', () => {
+  const buffer = new JitterBuffer(48_000, 0.06);
+  const card = new Card(48_000, 1000, 0.5);
+  play(buffer, card, { seconds: 3, outputRate: 48_000, onBlock: (at) => at < 1 || at > 1.2 });
+  const { targetS, fillS } = buffer;
+  assert.ok(buffer.underruns > 0 && targetS > 0.1, `${targetS} s`);
+  const out = play(buffer, card, { seconds: 31, outputRate: 48_000 });
+  assert.ok(Math.abs(buffer.targetS - (targetS - 0.01)) < 1e-9, `${buffer.targetS} s`);
+  assert.ok(buffer.fillS < fillS + 0.02, `${buffer.fillS} s`);
+  assert.ok(largestStep(out) < 0.08, 'no click');
+});
