@@ -1,5 +1,5 @@
 //! What a live listener costs: the processor time of the whole server, per listener and second, beside
-//! nginx with nchan on the same payload at the same rate in the same run.
+//! nginx with nchan on the same payload at the same rate in the same run; and what TLS adds.
 //!
 //! The reader is one thread with epoll that throws everything away, on the same machine: it takes its
 //! share of the cores, so only the server's own time counts. `scripts/bench-fanout.sh` installs the peer
@@ -9,7 +9,7 @@ mod rig;
 
 use std::time::{Duration, Instant};
 
-use rig::{BLOCKS_PER_SECOND, Crowd, Nchan, Publisher, Server, Source, Talasd};
+use rig::{BLOCKS_PER_SECOND, Crowd, Nchan, Pair, Publisher, Server, Source, Talasd, shake};
 
 /// Listeners settle for so long before anything counts.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -39,6 +39,24 @@ fn report(name: &str, figure: &Figure) {
     );
 }
 
+/// The same under TLS, and what its listeners notice of a new certificate: nothing.
+fn under_tls(listeners: usize, time: Duration, plain: &Figure) {
+    let pair = Pair::new();
+    let talasd = Talasd::start_with_tls(&Source::Demo, &pair);
+    let mut crowd = Crowd::new();
+    (0..listeners).for_each(|_| crowd.join_under_tls(talasd.address, "/api/audio/stream", &pair));
+    let sealed = measure(&talasd.server, &mut crowd, time, || ());
+    report("talasd, TLS", &sealed);
+    println!("ratio to plain {:.2}", sealed.cost_ms / plain.cost_ms);
+    let other = Pair::new();
+    talasd.replace(&other);
+    // A listener that is thrown out ends the benchmark.
+    crowd.read_for(WARM_UP, || ());
+    let shown = shake(talasd.address, &other, &["http/1.1"], rustls::ALL_VERSIONS);
+    assert!(shown.is_ok(), "the new certificate is shown");
+    println!("               {listeners} listeners stayed while the certificate changed");
+}
+
 fn main() {
     rig::raise_descriptor_limit();
     let listeners = rig::setting("TALAS_BENCH_LISTENERS", 500);
@@ -55,6 +73,7 @@ fn main() {
     report("talasd", &ours);
     println!("               {} blocks dropped", talasd.losses().0);
     drop((crowd, talasd));
+    under_tls(listeners, time, &ours);
     let Some(nchan) = Nchan::start() else {
         println!(
             "nginx with nchan is not installed: nothing to compare with (scripts/bench-fanout.sh installs it)"

@@ -46,6 +46,16 @@ fn cors() -> impl Strategy<Value = Cors> {
     )
 }
 
+fn tls() -> impl Strategy<Value = http::Tls> {
+    let on = (listen(), 0..=63_072_000_u64).prop_map(|(redirect_listen, hsts_s)| http::Tls {
+        cert: Some("/etc/talas/tls/cert.pem".into()),
+        key: Some("/etc/talas/tls/key.pem".into()),
+        redirect_listen,
+        hsts_max_age: Duration::from_secs(hsts_s),
+    });
+    prop_oneof![Just(http::Tls::default()), on]
+}
+
 fn doors() -> impl Strategy<Value = http::Settings> {
     let hosts = vec("[a-z0-9]{1,9}(\\.[a-z0-9]{1,9}){0,2}|::1|192\\.168\\.1\\.4", 0..3);
     // Never an address of `listen`: those are 127.x.x.x or ::1 with any port, this one has a family alone.
@@ -58,20 +68,21 @@ fn doors() -> impl Strategy<Value = http::Settings> {
             proxies.into_iter().map(|(ip, bits)| format!("{ip}/{bits}").parse().expect("a network"));
         networks.collect()
     });
-    let names = (hosts, proxies, cors());
+    let names = (hosts, proxies, cors(), tls());
     let sizes = (1..=100_u32, 1..=60_u32, 8..=1024_u32);
     let numbers = (1..=60_u64, 61..=86_400_u64, sizes, 0..=1_000_000_u32);
     (listen(), metrics, names, numbers).prop_map(
         |(
             listen,
             metrics_listen,
-            (hosts, trusted_proxies, cors),
+            (hosts, trusted_proxies, cors, tls),
             (heartbeat, stale, (max_json_mb, max_url_kb, max_head_kb), max_streams),
         )| http::Settings {
             listen,
             metrics_listen,
             hosts,
             trusted_proxies,
+            tls,
             cors,
             sse_heartbeat: Duration::from_secs(heartbeat),
             stale_after: Duration::from_secs(stale),

@@ -35,10 +35,8 @@ fn files_come_with_their_type_their_tag_and_their_policy() {
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         assert_eq!(answer.header("cache-control"), Some("no-cache"));
         let policy = answer.header("content-security-policy").unwrap();
-        assert!(
-            policy.contains("script-src 'self';") && policy.contains("frame-ancestors 'self'"),
-            "{policy}"
-        );
+        let own = if path == "/" { "script-src 'self';" } else { "frame-ancestors 'none'" };
+        assert!(policy.starts_with("default-src 'none'; ") && policy.contains(own), "{path}: {policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         let tag = answer.header("etag").unwrap().to_owned();
         let again = request(daemon.address(), "GET", path, &[("If-None-Match", &tag)], b"");
@@ -145,6 +143,28 @@ fn shows_plays_and_steers_in_a_real_browser() {
     looks(&mut browser);
     assert_eq!(browser.complaints, Vec::<String>::new(), "console and content security policy are quiet");
     comes_back(daemon, &mut browser);
+}
+
+#[test]
+fn works_under_tls() {
+    let Some(program) = chromium() else { return skipped("the page under TLS", "chromium") };
+    let setup = Setup::new(
+        "http.listen = [\"127.0.0.1:0\"]\n[http.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n\
+         [capture.tone]\nfrequency_hz = 440.0\nlevel_dbfs = -12.0\n",
+    );
+    Pair::new().put(setup.dir());
+    let daemon = setup.start();
+    let mut browser = Browser::launch(&program);
+    browser.open(&format!("https://{}/", daemon.address()));
+    wait_for_state(&mut browser, "running");
+    browser.wait_until("both lanes", &format!("{INK}.every((ink) => ink > 0.05)"));
+    plays(&daemon, &mut browser, "worklet", "packets/opus/10");
+    // A change, which is refused to pages of another origin.
+    browser.eval("document.querySelector('#pause').click()");
+    wait_for_state(&mut browser, "paused");
+    let spoken = "performance.getEntriesByType('navigation')[0].nextHopProtocol";
+    assert_eq!(browser.eval(spoken), "h2");
+    assert_eq!(browser.complaints, Vec::<String>::new(), "console and content security policy are quiet");
 }
 
 fn shows_sound(daemon: &Daemon, browser: &mut Browser) {

@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{MsgFlags, recv};
 
+use super::{Pair, shake};
+
 /// What a block's event begins with, at talasd and in the payload that the peer is given.
 const BLOCK: &[u8] = b"{\"channel_a\"";
 
@@ -88,11 +90,23 @@ impl Crowd {
 
     /// One listener more.
     pub fn join(&mut self, address: SocketAddr, path: &str) {
-        let stream = ask(address, path);
+        self.take(ask(address, path), Progress::Asked);
+    }
+
+    /// The same under TLS. Nothing of what comes is decrypted: it is the server's work that counts.
+    pub fn join_under_tls(&mut self, address: SocketAddr, path: &str, trusted: &Pair) {
+        let mut sealed = shake(address, trusted, &["http/1.1"], rustls::ALL_VERSIONS).unwrap();
+        write!(sealed, "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+            .unwrap();
+        sealed.flush().unwrap();
+        self.take(sealed.sock, Progress::Served);
+    }
+
+    fn take(&mut self, stream: TcpStream, progress: Progress) {
         stream.set_nonblocking(true).unwrap();
         let number = self.members.len() as u64;
         self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, number)).unwrap();
-        self.members.push(Member { stream, progress: Progress::Asked, tail: Vec::new() });
+        self.members.push(Member { stream, progress, tail: Vec::new() });
     }
 
     pub fn len(&self) -> usize {

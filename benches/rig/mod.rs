@@ -13,6 +13,8 @@ mod crowd;
 #[path = "../../tests/common/demo.rs"]
 mod demo;
 mod nchan;
+#[path = "../../tests/common/tls_pair.rs"]
+mod tls_pair;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -29,6 +31,7 @@ use tempfile::TempDir;
 
 pub use crowd::*;
 pub use nchan::*;
+pub use tls_pair::*;
 
 /// Frames of a block, by default.
 pub const BLOCK_FRAMES: u64 = 1024;
@@ -127,10 +130,24 @@ impl Talasd {
 
     /// Starts it with further settings, which stand before the tables of its configuration.
     pub fn start_with(source: &Source, settings: &str) -> Self {
-        let (mut command, card, dir) = Self::command(source);
+        let (command, card, dir) = Self::command(source);
         let config = dir.path().join("talasd.toml");
         let text = fs::read_to_string(&config).unwrap();
         fs::write(&config, format!("{settings}{text}")).unwrap();
+        Self::begin((command, card, dir))
+    }
+
+    /// The same under TLS, with this certificate.
+    pub fn start_with_tls(source: &Source, pair: &Pair) -> Self {
+        let (mut command, card, dir) = Self::command(source);
+        pair.put(dir.path());
+        for (name, file) in [("TALAS_HTTP__TLS__CERT", CERT), ("TALAS_HTTP__TLS__KEY", KEY)] {
+            command.env(name, dir.path().join(file));
+        }
+        Self::begin((command, card, dir))
+    }
+
+    fn begin((mut command, card, dir): (Command, Option<Card>, TempDir)) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut said = Vec::new();
@@ -141,7 +158,8 @@ impl Talasd {
             }
             said.push(line);
         };
-        let address = line.split("url=\"http://").nth(1).unwrap().split('"').next().unwrap();
+        let (_, url) = line.split_once("url=\"http").unwrap();
+        let address = url.split_once("://").unwrap().1.split('"').next().unwrap();
         // What it says from here on is thrown away, but must be read.
         std::thread::spawn(move || lines.for_each(drop));
         Self { server: Server(child), address: address.parse().unwrap(), card, dir }
@@ -191,6 +209,11 @@ impl Talasd {
         let reply = BufReader::new(socket).lines().map_while(Result::ok).nth(1).expect("a reply");
         let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
         reply["result"]["token"].as_str().unwrap_or_else(|| panic!("{reply}")).to_owned()
+    }
+
+    /// A file that it was started with is another one now.
+    pub fn replace(&self, pair: &Pair) {
+        pair.put(self.dir.path());
     }
 
     /// A figure of `/metrics`; 0 when it is not there.

@@ -4,6 +4,7 @@
 
 mod access;
 mod appliance;
+mod tls;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use talas_wire::Fault;
 
 pub use access::{AccessWish, KeyWish, RoleWish, TokenEnd, TokenWish};
 pub use appliance::SetupWish;
+pub use tls::{SelfSigned, TlsWish};
 
 /// Where the packaged daemon listens.
 const SYSTEM_SOCKET: &str = "/run/talas/talasd.sock";
@@ -112,6 +114,9 @@ pub enum Command {
         /// The file to write, - for standard output; nothing makes one here
         file: Option<PathBuf>,
     },
+    /// The certificate of the HTTP door
+    #[command(subcommand)]
+    Tls(TlsWish),
     /// Print what completes these commands in a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {

@@ -109,6 +109,11 @@ fn access(wish: &AccessWish) -> Call {
     }
 }
 
+/// The certificate of the HTTP door.
+pub fn tls() -> Call {
+    Call::new(method::TLS_SHOW)
+}
+
 /// The page of connections that follows the one which ended with `after`.
 pub fn connections(after: Option<&str>) -> Call {
     let call = Call::new(method::CONNECTIONS).with("limit", CONNECTIONS_PAGE);

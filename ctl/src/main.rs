@@ -18,6 +18,7 @@ mod listeners;
 mod manual;
 mod run;
 mod screen;
+mod self_signed;
 mod selftest;
 mod setup;
 mod show;

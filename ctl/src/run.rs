@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use talas_wire::Meters;
 
-use crate::args::{AccessWish, Args, Command, ConnectionWish, Question};
+use crate::args::{AccessWish, Args, Command, ConnectionWish, Question, SelfSigned, TlsWish};
 use crate::call::{self, Call, call};
 use crate::client::{Answer, Client, Event};
 use crate::completions;
@@ -13,6 +13,7 @@ use crate::error::{CLIENT_VERSION, Error, Kind, Result};
 use crate::listeners;
 use crate::manual;
 use crate::screen::Screen;
+use crate::self_signed;
 use crate::selftest;
 use crate::setup;
 use crate::show::{self, View};
@@ -42,6 +43,8 @@ pub fn run(args: &Args) -> Result<()> {
         Command::Selftest { watched } => selftest::run(args, *watched, &mut screen),
         Command::Setup(wish) => setup::run(args, wish, &mut screen),
         Command::SupportBundle { file } => support::run(args, file.as_deref(), &mut screen),
+        Command::Tls(TlsWish::Show) => show_tls(&mut connect()?, args.json, &mut screen),
+        Command::Tls(TlsWish::SelfSigned(wish)) => self_sign(wish, args.json, &mut screen),
         Command::Completions { shell } => screen.text(&completions::script(*shell)?),
         Command::Manual { directory } => manual::write(directory).map(drop),
     }
@@ -104,6 +107,25 @@ fn connections(client: &mut Client, json: bool, screen: &mut Stdout) -> Result<(
     let all = listeners::all(client)?;
     let page = show::connections::page(&all, &view(screen));
     screen.print(&page)
+}
+
+fn show_tls(client: &mut Client, json: bool, screen: &mut Stdout) -> Result<()> {
+    let answer = client.ask(&call::tls())?;
+    match json {
+        true => screen.line(answer.json()),
+        false => screen.print(&show::tls::page(&answer.read()?, &view(screen))),
+    }
+}
+
+fn self_sign(wish: &SelfSigned, json: bool, screen: &mut Stdout) -> Result<()> {
+    let made = self_signed::make(wish)?;
+    match json {
+        true => {
+            let text = serde_json::to_string(&made);
+            screen.line(&text.map_err(|error| Error::new(Kind::Failed, error.to_string()))?)
+        }
+        false => screen.print(&show::tls::made(&made, &view(screen))),
+    }
 }
 
 fn kick(client: &mut Client, wish: &str, json: bool, screen: &mut Stdout) -> Result<()> {

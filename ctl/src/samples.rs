@@ -15,6 +15,7 @@ pub fn status() -> Status {
         uptime_seconds: 3600,
         addresses: Vec::new(),
         access: talas_wire::Access::default(),
+        tls: None,
         source: Source {
             kind: SourceKind::Alsa,
             name: "hw:0".to_owned(),

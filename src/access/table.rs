@@ -147,6 +147,7 @@ pub const TABLE: &[Rule] = &[
     call(method::ROLE_LIST, Admin),
     call(method::ACCESS_TEST, Admin),
     call(method::ACCESS_SESSIONS, Admin),
+    call(method::TLS_SHOW, Stats),
     change(method::TONE_SET, StreamControl),
     change(method::TONE_FAULT, StreamControl),
 ];

@@ -38,7 +38,7 @@ pub(super) trait Keys {
 
 /// Tables and keys that are promised and not built yet: a file written for a later version should
 /// hear that, not "unknown".
-pub(super) const NOT_BUILT: [&str; 16] = [
+pub(super) const NOT_BUILT: [&str; 15] = [
     "alerts",
     "analytics",
     "archive",
@@ -49,7 +49,6 @@ pub(super) const NOT_BUILT: [&str; 16] = [
     "hls",
     "http.chunk_bytes",
     "http.read_ahead_bytes",
-    "http.tls",
     "library.max_file_size",
     "library.upload_dir",
     "soundcloud",
@@ -136,7 +135,45 @@ fn http(keys: &mut impl Keys, http: &mut http::settings::Settings) {
         &whole(0, 1_000_000),
         "Streams at a time; 0 sets no limit of its own.",
     );
+    tls(keys, &mut http.tls);
     cors(keys, &mut http.cors);
+}
+
+fn tls(keys: &mut impl Keys, tls: &mut http::settings::Tls) {
+    const LISTEN: List<Text<SocketAddr>> =
+        List { each: ADDRESS, of: "addresses \"IP:PORT\"", needs_one: false };
+    keys.table(
+        "http.tls",
+        true,
+        "TLS. With a certificate and its key, the addresses of http.listen speak it.",
+    );
+    keys.key(
+        "cert",
+        &mut tls.cert,
+        &FILE_OR_NONE,
+        "The certificate, followed by those that vouch for it, in PEM. When the file changes, new\n\
+         connections are shown the new one.",
+    );
+    keys.key(
+        "key",
+        &mut tls.key,
+        &FILE_OR_NONE,
+        "Its private key, in PEM: a file that others cannot read, mode 0600 or 0640.",
+    );
+    keys.key(
+        "redirect_listen",
+        &mut tls.redirect_listen,
+        &LISTEN,
+        "TCP addresses without TLS, such as \"0.0.0.0:80\", where every request is sent to the same\n\
+         address by https.",
+    );
+    keys.key(
+        "hsts_max_age_s",
+        &mut tls.hsts_max_age,
+        &Seconds(whole(0, 63_072_000)),
+        "For how many seconds browsers are told to come by TLS only (HSTS); 0 tells them nothing. They\n\
+         hold on to it: not with a certificate that they do not trust by themselves.",
+    );
 }
 
 fn cors(keys: &mut impl Keys, cors: &mut http::settings::Cors) {

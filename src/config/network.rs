@@ -19,6 +19,9 @@ pub fn network_needs(config: &Config) -> Vec<String> {
     if let Some(address) = config.http.metrics_listen {
         needs.push(format!("http.metrics_listen opens {address} itself"));
     }
+    for address in &config.http.tls.redirect_listen {
+        needs.push(format!("http.tls.redirect_listen opens {address} itself"));
+    }
     needs
 }
 
@@ -35,9 +38,12 @@ mod tests {
         let url = "icecast://radio.example/live".parse().ok();
         config.push = vec![Push { url, ..Push::default() }];
         config.http.metrics_listen = Some(([127, 0, 0, 1], 9100).into());
+        config.http.tls.redirect_listen = vec![([0, 0, 0, 0], 80).into()];
         let needs = network_needs(&config);
         assert!(
-            needs[0].starts_with("access.jwt.jwks_url ") && needs[2].contains("127.0.0.1:9100"),
+            needs[0].starts_with("access.jwt.jwks_url ")
+                && needs[2].contains("127.0.0.1:9100")
+                && needs[3].contains("0.0.0.0:80"),
             "{needs:?}"
         );
         assert_eq!(needs[1], "live.push.0 sends to icecast://radio.example:8000/live");

@@ -31,7 +31,8 @@ const WISE_PRIORITY: u8 = 89;
 
 /// Holds the keys against each other.
 pub(super) fn judge(config: &Config, origins: &Origins<'_>, complaints: &mut Vec<Complaint>) {
-    let rules = [buffer_holds_periods, tone_is_below_nyquist, file_has_path, heartbeat_before_stale];
+    let rules =
+        [buffer_holds_periods, tone_is_below_nyquist, file_has_path, heartbeat_before_stale, tls_is_whole];
     complaints.extend(rules.iter().filter_map(|rule| rule(config, origins)));
     complaints.extend(listen_is_guarded(config, origins));
     complaints.extend(listen_is_once(config, origins));
@@ -116,6 +117,27 @@ fn heartbeat_before_stale(config: &Config, origins: &Origins<'_>) -> Option<Comp
             ("http.sse_heartbeat_s", format!("expected less than {stale}, the seconds to stale")),
         ],
     )
+}
+
+/// A certificate and its key go together, and the rest of `[http.tls]` with them.
+fn tls_is_whole(config: &Config, origins: &Origins<'_>) -> Option<Complaint> {
+    const CERT: &str = "http.tls.cert";
+    const KEY: &str = "http.tls.key";
+    const REDIRECT: &str = "http.tls.redirect_listen";
+    let tls = &config.http.tls;
+    let (there, missing) = match (&tls.cert, &tls.key) {
+        (Some(_), Some(_)) => return None,
+        (Some(_), None) => (CERT, KEY),
+        (None, Some(_)) => (KEY, CERT),
+        (None, None) if !tls.redirect_listen.is_empty() => (REDIRECT, CERT),
+        (None, None) => return None,
+    };
+    if [CERT, KEY, REDIRECT].iter().any(|key| origins.is_broken(key)) || !origins.is_whole() {
+        return None;
+    }
+    let place = origins.of(there)?.whole();
+    let label = format!("expected `{missing}` beside it");
+    Some(Complaint::new("TLS needs a certificate and its key", place, label))
 }
 
 /// A band of the equaliser needs a frequency that sound of this rate can have.
@@ -288,6 +310,16 @@ pub(super) fn warnings(config: &Config, origins: &Origins<'_>, document: Option<
             "{}capture.realtime_priority is {}: above {WISE_PRIORITY} the kernel's own threads may have to wait",
             at("capture.realtime_priority"),
             config.capture.realtime_priority
+        ));
+    }
+    if let Some(address) = config.http.metrics_listen
+        && config.http.tls.cert.is_some()
+        && !address.ip().to_canonical().is_loopback()
+    {
+        warnings.push(format!(
+            "{}http.metrics_listen is without TLS, and {address} is no loopback address: tokens that are shown \
+             there can be read on the way",
+            at("http.metrics_listen"),
         ));
     }
     if let SourceSettings::Alsa(alsa) = &config.capture.source

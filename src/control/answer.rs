@@ -41,12 +41,18 @@ pub const fn code_of(kind: Kind) -> &'static str {
     }
 }
 
+fn tls(station: &Station) -> Result<Value> {
+    let off = || Error::new(Kind::NotFound, "TLS is off: http.tls.cert and http.tls.key switch it on");
+    json(&station.tls().ok_or_else(off)?)
+}
+
 /// Does what the method does, for a peer of this level.
 pub async fn answer(shared: &Shared, params: &Params<'_>, level: Level) -> Result<Value> {
     let station = &shared.station;
     match params.method.call {
         Call::Status => params.none().and_then(|()| json(&station.status())),
         Call::Version => params.none().and_then(|()| json(&Station::version())),
+        Call::Tls => params.none().and_then(|()| tls(station)),
         Call::Pause => pause(shared, params, true).await,
         Call::Resume => pause(shared, params, false).await,
         Call::GetQuality => params.none().and_then(|()| json(&station.quality())),

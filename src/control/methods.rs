@@ -37,6 +37,7 @@ pub enum Call {
     RoleList,
     AccessTest,
     AccessSessions,
+    Tls,
     SetTone,
     FailTone,
 }
@@ -66,7 +67,7 @@ const fn row(name: &'static str, call: Call, params: &'static str) -> Method {
 const NOTHING: &str = "no parameters";
 
 /// All of them.
-pub const METHODS: [Method; 29] = [
+pub const METHODS: [Method; 30] = [
     row(method::STATUS, Status, NOTHING),
     row(method::VERSION, Version, NOTHING),
     row(method::CAPTURE_PAUSE, Pause, NOTHING),
@@ -110,6 +111,7 @@ pub const METHODS: [Method; 29] = [
         r#"{"token": a token or key, "method": of HTTP, "path": a path, "address": an IP address}, the first and the last optional"#,
     ),
     row(method::ACCESS_SESSIONS, AccessSessions, NOTHING),
+    row(method::TLS_SHOW, Tls, NOTHING),
     row(
         method::TONE_SET,
         SetTone,
@@ -166,6 +168,7 @@ mod tests {
             "connections",
             "meters",
             "devices",
+            "tls.show",
         ];
         assert_eq!(open, looks);
     }

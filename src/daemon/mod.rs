@@ -12,7 +12,6 @@ mod panic;
 mod reload;
 mod sockets;
 
-use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -118,8 +117,7 @@ fn build(loaded: &Loaded) -> Result<Built> {
     sockets::raise_descriptor_limit();
     capture::guard_budget()?;
     let mut inherited = sockets::Inherited::take()?;
-    let metrics_listener = sockets::metrics(&inherited, config.http.metrics_listen)?;
-    let listeners = sockets::http(&mut inherited, &config.http.listen)?;
+    let listeners = sockets::http(&mut inherited, &config.http)?;
     let (station, parts) = Station::build(
         &config.capture,
         config.live.clone(),
@@ -129,15 +127,10 @@ fn build(loaded: &Loaded) -> Result<Built> {
     )?;
     station.apply_analysis(config.analysis.clone());
     let library = Arc::new(Library::new(config.library.clone()));
-    let gate = Arc::new(gate(config, &listeners, metrics_listener.as_ref())?);
+    let gate = Arc::new(gate(config, &listeners)?);
     station.set_gate(gate.clone());
-    let http = http::Door::new(
-        (listeners, metrics_listener),
-        config.http.clone(),
-        gate.clone(),
-        station.clone(),
-        library.clone(),
-    )?;
+    let http =
+        http::Door::new(listeners, config.http.clone(), gate.clone(), station.clone(), library.clone())?;
     let (control_listener, control_socket) = sockets::control(inherited.control, &config.control.socket)?;
     let (orders_tx, orders) = mpsc::channel(ORDERS);
     let control =
@@ -150,13 +143,9 @@ fn build(loaded: &Loaded) -> Result<Built> {
 }
 
 /// The gate, as the addresses that are really listened on ask for.
-fn gate(config: &Config, listeners: &[TcpListener], metrics: Option<&TcpListener>) -> Result<Gate> {
-    let addresses = |listeners: &[&TcpListener]| -> Result<Vec<SocketAddr>> {
-        let bound: std::io::Result<_> = listeners.iter().map(|listener| listener.local_addr()).collect();
-        bound.context(|| "an HTTP listener has no address".to_owned())
-    };
-    let main = addresses(&listeners.iter().collect::<Vec<_>>())?;
-    let metrics = addresses(metrics.as_slice())?;
+fn gate(config: &Config, listeners: &http::Listeners) -> Result<Gate> {
+    let main = listeners.main_addresses()?;
+    let metrics = http::addresses(&listeners.metrics)?;
     access::judge(config.access.mode, "http.listen", &main)?;
     access::judge(config.access.mode, "http.metrics_listen", &metrics)?;
     let is_behind_proxy = !config.http.trusted_proxies.is_empty();
@@ -191,9 +180,12 @@ impl Built {
         } = self;
         let (doors, doors_stop): (StopOwner, Stop) = stop::pair()?;
         let (pipeline, pipeline_stop) = stop::pair()?;
-        let urls: Vec<String> = http.bound().iter().map(|address| format!("http://{address}")).collect();
+        let urls = http.urls().to_vec();
         for url in &urls {
             tracing::info!(event = "http_listening", url, "listening on {url}");
+        }
+        for address in http.redirect_bound()? {
+            tracing::info!(event = "redirect_listening", %address, "sending clients to TLS from {address}");
         }
         if let Some(address) = http.metrics_bound() {
             tracing::info!(event = "metrics_listening", %address, "serving metrics on {address}");

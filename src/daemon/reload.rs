@@ -16,7 +16,7 @@ use crate::station::Station;
 use crate::tools::journal;
 
 /// Keys whose new value comes into force at once; every other one needs a restart.
-const LIVE: [&str; 19] = [
+const LIVE: [&str; 20] = [
     "access.anonymous",
     "access.roles",
     "access.jwt.key_file",
@@ -33,6 +33,7 @@ const LIVE: [&str; 19] = [
     "http.max_json_mb",
     "http.max_url_kb",
     "http.max_streams",
+    "http.tls.hsts_max_age_s",
     "library.dirs",
     "log.level",
     "process.effects",
@@ -108,7 +109,9 @@ impl Reloader {
         if let Some(effects) = other_effects {
             self.parts.station.processing().check(effects)?;
         }
+        let certificate = self.parts.http.read_certificate()?;
         self.parts.gate.apply(&new.access)?;
+        self.parts.http.use_certificate(certificate);
         if let Some(effects) = other_effects {
             self.parts.station.processing().set_effects(effects.clone())?;
         }
@@ -136,7 +139,8 @@ impl Reloader {
 
 /// What of `[http]` can change while the door is open.
 fn http_in_force(current: &http::Settings, new: http::Settings) -> http::Settings {
-    let http::Settings { listen, metrics_listen, trusted_proxies, cors, .. } = current.clone();
+    let http::Settings { listen, metrics_listen, trusted_proxies, tls, cors, .. } = current.clone();
     let cors = http::settings::Cors { origins: new.cors.origins, ..cors };
-    http::Settings { listen, metrics_listen, trusted_proxies, cors, ..new }
+    let tls = http::settings::Tls { hsts_max_age: new.tls.hsts_max_age, ..tls };
+    http::Settings { listen, metrics_listen, trusted_proxies, tls, cors, ..new }
 }

@@ -14,6 +14,7 @@ use nix::sys::socket::{
 use super::cli::NETWORK_DROP_IN;
 use super::internal;
 use crate::error::{Error, Kind, Result};
+use crate::http;
 use crate::tools::listen;
 
 /// Who is connected decides what is allowed, so everybody may connect.
@@ -24,6 +25,8 @@ const CONTROL_MODE: u32 = 0o666;
 pub struct Inherited {
     /// Named `http`.
     pub http: Vec<TcpListener>,
+    /// Named `https`.
+    pub https: Vec<TcpListener>,
     /// Named `control`.
     pub control: Option<UnixListener>,
 }
@@ -52,10 +55,13 @@ impl Inherited {
             ("http", Some(AddressFamily::Inet | AddressFamily::Inet6)) => {
                 self.http.push(TcpListener::from(fd))
             }
+            ("https", Some(AddressFamily::Inet | AddressFamily::Inet6)) => {
+                self.https.push(TcpListener::from(fd))
+            }
             ("control", Some(AddressFamily::Unix)) if self.control.is_none() => {
                 self.control = Some(UnixListener::from(fd));
             }
-            ("http" | "control", _) => {
+            ("http" | "https" | "control", _) => {
                 let message = format!(
                     "the inherited socket {name:?} is not a listening socket of the kind {name} needs"
                 );
@@ -74,30 +80,55 @@ fn listening_family(fd: &OwnedFd) -> Option<AddressFamily> {
     (is_stream && listens).then(|| address.family()).flatten()
 }
 
-/// The HTTP listeners: inherited ones replace the configured addresses.
+/// The HTTP listeners: inherited ones replace `http.listen`. With a certificate that is TLS, and so is what
+/// replaces it; but beside an inherited `https`, `http` is where clients come who do not know of TLS yet.
 ///
 /// # Errors
-/// [`Kind::Required`] when an address cannot be had, or when nobody could reach it.
-pub fn http(inherited: &mut Inherited, configured: &[SocketAddr]) -> Result<Vec<TcpListener>> {
-    if inherited.http.is_empty() {
+/// [`Kind::Required`] when an address cannot be had, or when nobody could reach it, [`Kind::Config`] for an
+/// inherited `https` without a certificate.
+pub fn http(inherited: &mut Inherited, settings: &http::Settings) -> Result<http::Listeners> {
+    let has_certificate = settings.tls.files().is_some();
+    if !inherited.https.is_empty() && !has_certificate {
+        let message = "the inherited socket \"https\" needs http.tls.cert and http.tls.key";
+        return Err(Error::new(Kind::Config, message));
+    }
+    let metrics = metrics(inherited, settings.metrics_listen)?;
+    if !settings.tls.redirect_listen.is_empty() {
+        ensure_reachable(inherited, "http.tls.redirect_listen", "leave it out, or")?;
+    }
+    let mut redirect = bind_all(&settings.tls.redirect_listen)?;
+    if inherited.http.is_empty() && inherited.https.is_empty() {
         let otherwise = "start talasd-http.socket, whose listeners are inherited, or";
         ensure_reachable(inherited, "http.listen", otherwise)?;
-        return bind_all(configured);
     }
-    let inherited = std::mem::take(&mut inherited.http);
+    let (http, https) = (std::mem::take(&mut inherited.http), std::mem::take(&mut inherited.https));
+    let main = match (https.is_empty(), http.is_empty()) {
+        (true, true) => bind_all(&settings.listen)?,
+        (true, false) => told_replaced(http, &settings.listen),
+        (false, _) => {
+            redirect.extend(http);
+            told_replaced(https, &settings.listen)
+        }
+    };
+    let (plain, tls) = if has_certificate { (Vec::new(), main) } else { (main, Vec::new()) };
+    Ok(http::Listeners { plain, tls, redirect, metrics })
+}
+
+/// Inherited listeners, after a warning where the configuration says otherwise.
+fn told_replaced(inherited: Vec<TcpListener>, configured: &[SocketAddr]) -> Vec<TcpListener> {
     let bound: Vec<SocketAddr> = inherited.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     if bound != configured {
         tracing::warn!(event = "listen_replaced", inherited = ?bound, configured = ?configured,
             "inherited sockets replace http.listen");
     }
-    Ok(inherited)
+    inherited
 }
 
 /// The listener of the metrics alone, where one is configured.
 ///
 /// # Errors
 /// As [`http`].
-pub fn metrics(inherited: &Inherited, configured: Option<SocketAddr>) -> Result<Option<TcpListener>> {
+fn metrics(inherited: &Inherited, configured: Option<SocketAddr>) -> Result<Option<TcpListener>> {
     let Some(address) = configured else { return Ok(None) };
     ensure_reachable(inherited, "http.metrics_listen", "leave it out, or")?;
     listen::bind_tcp(address).map(Some)
@@ -119,7 +150,7 @@ fn ensure_reachable(inherited: &Inherited, key: &str, otherwise: &str) -> Result
 /// for this process, standard error among them, are of another network than those made here.
 fn is_in_private_network(inherited: &Inherited) -> bool {
     let stderr = std::io::stderr();
-    let http = inherited.http.iter().map(AsFd::as_fd);
+    let http = inherited.http.iter().chain(&inherited.https).map(AsFd::as_fd);
     let control = inherited.control.iter().map(AsFd::as_fd);
     let of_manager = http.chain(control).chain([stderr.as_fd()]).find_map(network_cookie);
     let own = UnixDatagram::unbound().ok().and_then(|socket| network_cookie(socket.as_fd()));

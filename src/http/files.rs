@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -83,7 +83,6 @@ fn answer(track: &Track, opened: Opened, request: &Request, now: SystemTime) -> 
     let status = response.status();
     let headers = response.headers_mut();
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if status.is_success() {
         describe_version(headers, &validators);
     }
@@ -179,10 +178,11 @@ fn select(track: &Track, opened: Opened, request: &Request, size: u64, selection
     response
 }
 
-/// The connection, where this answer has it to itself: HTTP/2 would cut and interleave what it writes.
+/// The connection, where this answer has it to itself and as it is: HTTP/2 would cut and interleave what it
+/// writes, and TLS encrypts it.
 fn connection(request: &Request) -> Option<Arc<Meter>> {
     let is_alone = request.version() <= http::Version::HTTP_11;
-    request.extensions().get::<Peer>().filter(|_| is_alone).map(|peer| peer.meter.clone())
+    request.extensions().get::<Peer>().filter(|peer| is_alone && !peer.is_tls).map(|peer| peer.meter.clone())
 }
 
 fn nanoseconds(ns: impl TryInto<i64>) -> i64 {

@@ -11,7 +11,7 @@ use super::reply::Problem;
 use super::settings::Settings;
 
 /// The name in a `Host` header or authority, without its port; `None` when it is no such thing.
-fn host_name(authority: &str) -> Option<&str> {
+pub fn host_name(authority: &str) -> Option<&str> {
     let name = match authority.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?.0,
         None => authority.rsplit_once(':').map_or(authority, |(name, _)| name),

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -14,6 +13,7 @@ use http_body::{Body, Frame};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::socket::Handed;
 use super::wire::Meter;
 use crate::station::Station;
 use crate::tools::lock::lock;
@@ -29,7 +29,7 @@ pub struct Heir {
 #[derive(Debug)]
 pub struct Estate {
     /// The connection.
-    pub socket: OwnedFd,
+    pub socket: Handed,
     /// What it holds of the door.
     pub held: Held,
     /// Its place at the thread that has served it so far.

@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::io;
-use std::net::TcpStream as StdTcpStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,15 +13,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
-use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::heir::{Estate, Heir, Held};
 use super::site::Site;
+use super::socket::Socket;
 use super::stream::{StreamBody, Transport};
 use super::watched::{Stay, StayPlace, last_word};
-use super::wire::Wire;
 use crate::tools::workers;
 
 /// The chunk that ends a chunked answer.
@@ -34,7 +31,7 @@ pub fn heir(site: Arc<Site>, stream: StreamBody, transport: Transport, stay: Sta
     let kicked = kick.clone();
     let begin = move |Estate { socket, held, worker }: Estate| {
         // Fails where the kernel watches no more descriptors: the connection is closed then.
-        let Ok(socket) = TcpStream::from_std(StdTcpStream::from(socket)) else { return };
+        let Ok(socket) = Socket::new(socket) else { return };
         let stay = stay.take();
         let line = Line {
             socket,
@@ -69,7 +66,7 @@ impl Kick {
 }
 
 struct Line {
-    socket: TcpStream,
+    socket: Socket,
     stream: StreamBody,
     transport: Transport,
     /// What is not written yet of the event under way.
@@ -95,10 +92,17 @@ enum End {
 
 impl Line {
     async fn run(mut self) {
-        if let End::Reset(reason) = std::future::poll_fn(|cx| self.poll_end(cx)).await {
+        let end = std::future::poll_fn(|cx| {
+            let end = ready!(self.poll_end(cx));
+            if matches!(end, End::Closed) {
+                self.socket.close(cx);
+            }
+            Poll::Ready(end)
+        });
+        if let End::Reset(reason) = end.await {
             let connection = self.stream.listener().id;
             tracing::debug!(event = "connection_reset", %connection, reason, "connection reset");
-            Wire::reset_on_close(&self.socket);
+            self.socket.reset_on_close();
         }
     }
 
@@ -107,7 +111,7 @@ impl Line {
         if self.kicked.is_asked.load(Ordering::Acquire) {
             return Poll::Ready(End::Reset("kicked"));
         }
-        if self.poll_gone(cx).is_ready() {
+        if self.socket.poll_gone(cx).is_ready() {
             return Poll::Ready(End::Closed);
         }
         loop {
@@ -122,23 +126,15 @@ impl Line {
         }
     }
 
-    /// Resolves when the peer closes. What else it says is of no interest: it has its answer.
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut ignored = [0; 512];
-        loop {
-            match ready!(self.socket.poll_read_ready(cx)).and_then(|()| self.socket.try_read(&mut ignored)) {
-                Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(()),
-            }
-        }
-    }
-
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.rest.is_empty() {
-            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.rest))?;
-            self.rest.advance(written);
+            let (taken, written) = ready!(self.socket.poll_write(cx, &self.rest))?;
+            self.rest.advance(taken);
+            self.stream.listener().written(written);
+            self.stuck = None;
+        }
+        let written = ready!(self.socket.poll_flush(cx))?;
+        if written > 0 {
             self.stream.listener().written(written);
             self.stuck = None;
         }

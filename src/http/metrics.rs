@@ -24,7 +24,7 @@ use super::routes::Routes;
 use super::sound_metrics;
 use crate::audio;
 use crate::station::{Measures, SoundStreams, Station, Streams};
-use talas_wire::{Capture, EffectState, Process, Push, PushState, Realtime};
+use talas_wire::{Capture, EffectState, Handshakes, Process, Push, PushState, Realtime, Tls};
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -94,6 +94,7 @@ impl Collector for Rendered {
         founding(&mut families, &measures)?;
         daemon(&mut families, &measures)?;
         refusals(&mut families, &measures)?;
+        measures.status.tls.as_ref().map_or(Ok(()), |status| tls(&mut families, status))?;
         programme(&mut families, &measures)?;
         capture(&mut families, &measures.status.capture)?;
         gaps(&mut families, &measures)?;
@@ -156,6 +157,36 @@ fn daemon(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
 fn refusals(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {
     let refused = measures.status.access.refused.iter().map(|(limit, refused)| (limit.as_str(), *refused));
     to.counters("talas_limit_refusals_total", "Requests refused by a limit", "limit", refused)
+}
+
+fn tls(to: &mut Families<'_>, tls: &Tls) -> fmt::Result {
+    // Milliseconds far below 2^53.
+    let expiry_s = tls.certificate.not_after_ms as f64 / 1e3;
+    to.gauge(
+        "talas_tls_certificate_expiry_timestamp_seconds",
+        "When the certificate in force ends, in seconds since the epoch",
+        expiry_s,
+    )?;
+    to.gauge(
+        "talas_tls_certificate_refused",
+        "1 while what is in the files of the certificate cannot be used and an older one is in force",
+        u64::from(tls.problem.is_some()),
+    )?;
+    let Handshakes { under_way, done, failed, not_tls, late, displaced, left } = tls.handshakes;
+    to.gauge("talas_tls_handshakes_under_way", "TLS handshakes that have not ended yet", under_way)?;
+    to.counters(
+        "talas_tls_handshakes_total",
+        "TLS handshakes by how they ended",
+        "result",
+        [
+            ("done", done),
+            ("failed", failed),
+            ("not_tls", not_tls),
+            ("late", late),
+            ("displaced", displaced),
+            ("left", left),
+        ],
+    )
 }
 
 fn programme(to: &mut Families<'_>, measures: &Measures) -> fmt::Result {

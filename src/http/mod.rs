@@ -7,15 +7,19 @@
 
 mod client;
 mod compress;
+mod counted;
 mod extra;
 mod families;
+mod fate;
 mod feed;
 mod file_body;
 mod files;
 mod guard;
+mod headers;
 mod heir;
 mod limit;
 mod line;
+mod listeners;
 mod live;
 mod live_socket;
 mod metrics;
@@ -33,14 +37,17 @@ mod routes;
 mod serve;
 pub mod settings;
 mod site;
+mod socket;
 mod sound_metrics;
 mod stream;
 mod throttle;
+mod tls;
 mod tracks;
 mod validators;
 mod watched;
 mod websocket;
 mod wire;
 
+pub use listeners::{Listeners, addresses};
 pub use serve::{Door, Handle};
 pub use settings::Settings;

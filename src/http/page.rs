@@ -1,6 +1,6 @@
 //! The page at `/`, its modules and its looks: plain files of `web/`, carried in the binary.
 //!
-//! In here: which files there are and the headers they travel with. Not in here: what they do; each says
+//! In here: which files there are, and how long browsers keep them. Not in here: what they do; each says
 //! that itself.
 
 use std::hash::{DefaultHasher, Hasher};
@@ -10,18 +10,11 @@ use axum::body::Body;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH};
 use http::{HeaderValue, StatusCode};
 
 use super::routes::Routes;
 
-/// What the page may do: load from here and talk to here. Nothing inline, nothing from elsewhere, and no
-/// foreign page around it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 /// Kept, but asked for again each time: the names do not change with the content, and an unchanged file
 /// costs a 304.
 const FRESHNESS: &str = "no-cache";
@@ -84,14 +77,7 @@ impl Asset {
         let headers = response.headers_mut();
         headers.insert(ETAG, self.tag.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.mime));
-        for (name, value) in [
-            (CACHE_CONTROL, FRESHNESS),
-            (CONTENT_SECURITY_POLICY, POLICY),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (REFERRER_POLICY, "no-referrer"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(FRESHNESS));
         response
     }
 }

@@ -12,39 +12,37 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use futures_util::StreamExt;
-use futures_util::stream::{BoxStream, SelectAll, once, select_all};
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::counted::Counted;
+use super::fate::{HEAD_DEADLINE, Turn, fate};
 use super::heir::{Estate, Held, Sequel, Upgrade};
+use super::listeners::{Listeners, addresses};
 use super::live::Lanes;
 use super::repeat;
 use super::settings::Settings;
 use super::site::{Peer, Site, metrics_router, router};
+use super::socket::Handed;
+use super::tls::{Lender, Pair, Tls, redirect_router};
 use super::wire::{Meter, Wire};
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::keys::Gate;
 use crate::library::Library;
 use crate::station::Station;
-use crate::tools::clock;
 use crate::tools::listen::accept_tcp;
 use crate::tools::stop::Stop;
 use crate::tools::tally::Tally;
 use crate::tools::workers::{self, Workers};
 
-/// How long a client may take for the head of its first request, and of each later one once begun.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a connection may stay open between requests.
-const IDLE_DEADLINE: Duration = Duration::from_secs(75);
-/// How often a connection's clock is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 /// Requests that one HTTP/2 connection may have open: one page with all it shows.
 const H2_STREAMS: u32 = 64;
 /// Connections that the listener of `http.metrics_listen` serves at a time: its own, so that a crowd at
@@ -56,11 +54,15 @@ const DESCRIPTORS_EACH: u64 = 2;
 /// peers, the metrics, files, devices. A quarter of all, within these bounds.
 const RESERVED_DESCRIPTORS: std::ops::RangeInclusive<u64> = 64..=512;
 
+/// Connections that the listeners of `http.tls.redirect_listen` serve at a time.
+const REDIRECT_CONNECTIONS: usize = 64;
+
 /// The door, bound and not yet open.
 pub struct Door {
-    listeners: Vec<StdTcpListener>,
-    /// That of `http.metrics_listen`.
-    metrics_listener: Option<StdTcpListener>,
+    listeners: Listeners,
+    tls: Option<Arc<Tls>>,
+    /// The addresses of its own that it is reached by, as URLs.
+    urls: Vec<String>,
     site: Arc<Site>,
 }
 
@@ -68,6 +70,7 @@ pub struct Door {
 #[derive(Debug, Clone)]
 pub struct Handle {
     site: Arc<Site>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Handle {
@@ -75,10 +78,27 @@ impl Handle {
     pub fn apply(&self, settings: Settings) {
         self.site.settings.store(Arc::new(settings));
     }
+
+    /// Reads the certificate again, where there is one; what was read is for [`use_certificate`](Self::use_certificate).
+    ///
+    /// # Errors
+    /// It cannot be used: the old one stays.
+    pub fn read_certificate(&self) -> Result<Option<Pair>> {
+        self.tls.as_ref().map(|tls| tls.read()).transpose()
+    }
+
+    /// Shows this to connections to come.
+    pub fn use_certificate(&self, pair: Option<Pair>) {
+        if let (Some(tls), Some(pair)) = (&self.tls, pair) {
+            tls.put(pair);
+        }
+    }
 }
 
 struct Loop {
     router: Router,
+    /// What is spoken here, if it is TLS.
+    tls: Option<Arc<Tls>>,
     site: Arc<Site>,
     permits: Arc<Semaphore>,
     workers: Workers,
@@ -119,36 +139,49 @@ impl Door {
     /// A door behind these listeners; that of `http.metrics_listen` serves metrics alone.
     ///
     /// # Errors
-    /// A listener has no address.
+    /// A listener has no address, or the certificate cannot be used.
     pub fn new(
-        (listeners, metrics_listener): (Vec<StdTcpListener>, Option<StdTcpListener>),
+        listeners: Listeners,
         settings: Settings,
         gate: Arc<Gate>,
         station: Arc<Station>,
         library: Arc<Library>,
     ) -> Result<Self> {
-        let bound: std::io::Result<Vec<SocketAddr>> =
-            listeners.iter().map(StdTcpListener::local_addr).collect();
-        let bound = bound.context(|| "an HTTP listener has no address".to_owned())?;
+        let (plain, sealed) = (addresses(&listeners.plain)?, addresses(&listeners.tls)?);
+        let bound = listeners.main_addresses()?;
+        let urls = plain.iter().map(|address| format!("http://{address}"));
+        let urls = urls.chain(sealed.iter().map(|address| format!("https://{address}"))).collect();
+        let tls = settings.tls.files().map(Tls::open).transpose()?.map(Arc::new);
+        if let Some(tls) = tls.clone() {
+            station.set_tls(move || tls.describe());
+        }
         let lanes = Lanes::new(station.clone());
         let settings = ArcSwap::from_pointee(settings);
         let site = Arc::new(Site { station, gate, library, lanes, settings, bound });
-        Ok(Self { listeners, metrics_listener, site })
+        Ok(Self { listeners, tls, urls, site })
     }
 
-    /// The addresses really listened on.
-    pub fn bound(&self) -> &[SocketAddr] {
-        &self.site.bound
+    /// The addresses really listened on, as URLs.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// The addresses whence clients are sent to TLS.
+    ///
+    /// # Errors
+    /// A listener has no address.
+    pub fn redirect_bound(&self) -> Result<Vec<SocketAddr>> {
+        addresses(&self.listeners.redirect)
     }
 
     /// The address that serves metrics alone, if there is one.
     pub fn metrics_bound(&self) -> Option<SocketAddr> {
-        self.metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Steers the door once it is open.
     pub fn handle(&self) -> Handle {
-        Handle { site: self.site.clone() }
+        Handle { site: self.site.clone(), tls: self.tls.clone() }
     }
 
     /// Opens the door: the first worker accepts until the stop signal, the least busy one serves; then every
@@ -158,11 +191,12 @@ impl Door {
     /// A listener cannot be handed to the worker.
     pub fn open(self, workers: &Workers, stop: &Stop) -> Result<impl Future<Output = ()> + use<>> {
         let tracker = TaskTracker::new();
-        let door = |router: Router, connections: usize| {
+        let door = |router: Router, tls: Option<Arc<Tls>>, permits: Arc<Semaphore>| {
             Arc::new(Loop {
                 router,
+                tls,
                 site: self.site.clone(),
-                permits: Arc::new(Semaphore::new(connections)),
+                permits,
                 workers: workers.clone(),
                 tracker: tracker.clone(),
                 tally: Tally::new(),
@@ -170,12 +204,20 @@ impl Door {
                 stop: stop.clone(),
             })
         };
-        let main = door(router(&self.site), connection_limit());
-        for listener in self.listeners {
-            main.clone().accept_on(listener)?;
+        let places = |connections: usize| Arc::new(Semaphore::new(connections));
+        let (main, permits) = (router(&self.site), places(connection_limit()));
+        let Listeners { plain, tls, redirect, metrics } = self.listeners;
+        let https = tls.first().and_then(|listener| listener.local_addr().ok());
+        accept_all(&door(main.clone(), None, permits.clone()), plain)?;
+        accept_all(&door(main, self.tls.clone(), permits), tls)?;
+        if let Some(https) = https {
+            let router = redirect_router(&self.site, https.port());
+            accept_all(&door(router, None, places(REDIRECT_CONNECTIONS)), redirect)?;
         }
-        if let Some(listener) = self.metrics_listener {
-            door(metrics_router(&self.site), METRICS_CONNECTIONS).accept_on(listener)?;
+        accept_all(&door(metrics_router(&self.site), None, places(METRICS_CONNECTIONS)), metrics)?;
+        if let Some(tls) = self.tls {
+            let stop = stop.clone();
+            tracker.spawn_blocking_on(move || tls.run(&stop), workers.first());
         }
         tracker.close();
         Ok(async move { tracker.wait().await })
@@ -190,6 +232,10 @@ fn connection_limit() -> usize {
     usize::try_from(limit.saturating_sub(reserved) / DESCRIPTORS_EACH)
         .unwrap_or(Semaphore::MAX_PERMITS)
         .clamp(1, 1 << 20)
+}
+
+fn accept_all(door: &Arc<Loop>, listeners: impl IntoIterator<Item = StdTcpListener>) -> Result<()> {
+    listeners.into_iter().try_for_each(|listener| door.clone().accept_on(listener))
 }
 
 async fn accept(shared: Arc<Loop>, listener: TcpListener) {
@@ -224,11 +270,22 @@ async fn serve(
     let stale_after = shared.site.settings.load().stale_after;
     let (wire, meter) = Wire::new(stream, stale_after);
     let spare = wire.duplicate();
-    let end = match converse(&shared, wire, address, &meter).await {
+    let peer = Peer { address, meter: meter.clone(), is_tls: shared.tls.is_some() };
+    let lender = Lender::default();
+    let end = match &shared.tls {
+        None => converse_plainly(&shared, wire, peer).await,
+        // In memory of its own: what TLS needs must not weigh on connections without.
+        Some(tls) => Box::pin(converse_under_tls(&shared, tls, wire, peer, &lender)).await,
+    };
+    let end = match end {
         End::Upgraded(sequel) => go_on(&shared, sequel, &meter, spare.as_ref().ok()).await,
         end => end,
     };
     let heir = meter.take_heir();
+    let spare = match (lender.take(), spare) {
+        (Some(sealed), _) => Ok(Handed::Sealed(sealed)),
+        (None, spare) => spare.map(Handed::Plain),
+    };
     match (end, spare) {
         (End::Bequeathed, Ok(socket)) => {
             if let Some(heir) = heir {
@@ -238,7 +295,7 @@ async fn serve(
         (End::Reset(reason), spare) => {
             tracing::debug!(event = "connection_reset", address = %address, reason, "connection reset");
             if let Ok(spare) = &spare {
-                Wire::reset_on_close(spare);
+                spare.reset_on_close();
             }
         }
         (End::Done | End::Bequeathed | End::Upgraded(_), _) => {}
@@ -257,17 +314,37 @@ enum End {
     Upgraded(Sequel),
 }
 
-/// Serves requests until either side has enough.
-async fn converse(shared: &Arc<Loop>, mut wire: Wire, address: SocketAddr, meter: &Arc<Meter>) -> End {
-    let peer = Peer { address, meter: meter.clone() };
+/// Serves requests without TLS: by the short way, then by the usual one.
+async fn converse_plainly(shared: &Arc<Loop>, mut wire: Wire, peer: Peer) -> End {
     if let Over::Yes(reason) = converse_shortly(shared, &mut wire, &peer).await {
         return reason.map_or(End::Done, End::Reset);
     }
     wire.hold_usual();
+    converse(shared, wire, peer).await
+}
+
+/// Shakes hands, and then serves requests.
+async fn converse_under_tls(shared: &Arc<Loop>, tls: &Tls, wire: Wire, peer: Peer, lender: &Lender) -> End {
+    let sealed = tokio::select! {
+        sealed = tls.accept(wire, peer.address) => sealed,
+        () = shared.stop.stopped() => None,
+    };
+    match sealed {
+        Some(sealed) => converse(shared, lender.lend(sealed), peer).await,
+        None => End::Done,
+    }
+}
+
+/// Serves requests until either side has enough.
+async fn converse<S>(shared: &Arc<Loop>, stream: S, peer: Peer) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let builder = builder(shared.site.settings.load().max_head_kb);
+    let meter = peer.meter.clone();
     let mut connection =
-        pin!(builder.serve_connection_with_upgrades(TokioIo::new(wire), service(shared, peer)));
-    let mut fate = fate(shared, meter);
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service(shared, peer)));
+    let mut fate = fate(&shared.stop, &shared.site, &meter);
     loop {
         tokio::select! {
             biased;
@@ -288,7 +365,7 @@ async fn go_on(shared: &Loop, mut sequel: Sequel, meter: &Meter, socket: Option<
         // As in `Wire::new`, it fails when the peer has left.
         let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(sequel.unsent_bytes);
     }
-    let mut fate = fate(shared, meter);
+    let mut fate = fate(&shared.stop, &shared.site, meter);
     loop {
         tokio::select! {
             biased;
@@ -312,7 +389,7 @@ enum Over {
 async fn converse_shortly(shared: &Loop, wire: &mut Wire, peer: &Peer) -> Over {
     let mut repeats =
         pin!(repeat::serve(wire, &shared.router, shared.site.gate.limiter(), peer, &shared.stop));
-    let mut fate = fate(shared, &peer.meter);
+    let mut fate = fate(&shared.stop, &shared.site, &peer.meter);
     loop {
         tokio::select! {
             biased;
@@ -369,53 +446,6 @@ fn service(
     })
 }
 
-/// What befalls a connection from this side.
-enum Turn {
-    /// The daemon stops.
-    Stop,
-    /// It is to be reset, for this reason.
-    Reset(&'static str),
-    /// Its heir can have it.
-    Freed,
-}
-
-/// What will befall a connection. It is a stream so that it is polled when it is woken itself, and not with
-/// every block that the connection sends.
-fn fate<'a>(shared: &'a Loop, meter: &'a Meter) -> SelectAll<BoxStream<'a, Turn>> {
-    let stop = once(async { shared.stop.stopped().await }).map(|()| Turn::Stop);
-    let reset = once(reset(shared, meter)).map(Turn::Reset);
-    let freed = once(meter.freed()).map(|()| Turn::Freed);
-    select_all([stop.boxed(), reset.boxed(), freed.boxed()])
-}
-
-/// Resolves with the reason when a connection is to be reset.
-async fn reset(shared: &Loop, meter: &Meter) -> &'static str {
-    let mut look = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            () = meter.kicked() => return "kicked",
-            _ = look.tick() => {
-                let stale_after = shared.site.settings.load().stale_after;
-                if let Some(reason) = overdue(meter, stale_after) {
-                    return reason;
-                }
-            }
-        }
-    }
-}
-
-fn overdue(meter: &Meter, stale_after: Duration) -> Option<&'static str> {
-    let now_ns = clock::mono_ns();
-    if meter.stuck_for(now_ns) > stale_after {
-        return Some("the peer takes nothing");
-    }
-    // Not since its last byte: one byte at a time would last for ever.
-    if !meter.spoke() && meter.age(now_ns) > HEAD_DEADLINE {
-        return Some("the peer asks for nothing");
-    }
-    (meter.idle_for(now_ns) > IDLE_DEADLINE).then_some("the peer says nothing")
-}
-
 /// The HTTP library, for heads of at most so many KiB; it answers 431 beyond.
 fn builder(max_head_kb: u32) -> auto::Builder<TokioExecutor> {
     let head_bytes = max_head_kb * 1024;
@@ -435,37 +465,4 @@ fn builder(max_head_kb: u32) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(HEAD_DEADLINE);
     builder
-}
-
-/// A body that keeps its request counted as being answered until it is done.
-#[derive(Debug)]
-struct Counted {
-    body: Body,
-    _in_flight: super::wire::InFlight,
-}
-
-impl Counted {
-    fn new(body: Body, in_flight: super::wire::InFlight) -> Self {
-        Self { body, _in_flight: in_flight }
-    }
-}
-
-impl http_body::Body for Counted {
-    type Data = bytes::Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<std::result::Result<http_body::Frame<Self::Data>, Self::Error>>> {
-        std::pin::Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
 }

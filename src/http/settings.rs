@@ -1,8 +1,10 @@
 //! `[http]` and `[http.cors]`.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tls::Files;
 use crate::access::Network;
 
 /// `[http]`.
@@ -17,6 +19,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Proxies whose word on who asks is taken.
     pub trusted_proxies: Vec<Network>,
+    /// `[http.tls]`.
+    pub tls: Tls,
     /// `[http.cors]`.
     pub cors: Cors,
     /// Time between two heartbeats of a stream.
@@ -31,6 +35,27 @@ pub struct Settings {
     pub max_head_kb: u32,
     /// Streams at a time; 0 is no limit of its own.
     pub max_streams: u32,
+}
+
+/// `[http.tls]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, in PEM. With it and the key, `listen` speaks TLS.
+    pub cert: Option<PathBuf>,
+    /// Its private key, in PEM.
+    pub key: Option<PathBuf>,
+    /// TCP addresses where clients are sent to TLS who came without.
+    pub redirect_listen: Vec<SocketAddr>,
+    /// For how long browsers are to come by TLS only; none is not to say so.
+    pub hsts_max_age: Duration,
+}
+
+impl Tls {
+    /// The certificate and its key, where both are set.
+    pub fn files(&self) -> Option<Files> {
+        let (cert, key) = self.cert.clone().zip(self.key.clone())?;
+        Some(Files { cert, key })
+    }
 }
 
 /// `[http.cors]`.
@@ -56,6 +81,7 @@ impl Default for Settings {
             metrics_listen: None,
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            tls: Tls::default(),
             cors: Cors::default(),
             sse_heartbeat: Duration::from_secs(15),
             stale_after: Duration::from_secs(300),

@@ -24,6 +24,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::client::{self, ClientAddress};
 use super::guard::Asked;
+use super::headers::{self, Way};
 use super::heir::Bequest;
 use super::limit::{self, Visit};
 use super::live::Lanes;
@@ -70,6 +71,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// I/O of the connection.
     pub meter: Arc<Meter>,
+    /// Whether it is encrypted.
+    pub is_tls: bool,
 }
 
 /// The whole door as one service.
@@ -161,6 +164,7 @@ async fn guarded(State(site): State<Arc<Site>>, mut request: Request, next: Next
     let rule = permit::rule(&request);
     let settings = site.settings.load();
     let client = client_of(&request, &settings);
+    let way = way_of(&request, client.as_ref().ok(), &settings);
     // Whoever cannot be told is counted by the address at the other end.
     let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
     let address = client.as_ref().map_or(peer, |client| Some(client.ip));
@@ -169,24 +173,36 @@ async fn guarded(State(site): State<Arc<Site>>, mut request: Request, next: Next
         Err(over) => {
             let mut response = limit::refuse(&site, &over, address);
             limit::tell_page(response.headers_mut(), request.headers().get(ORIGIN), &settings);
+            headers::dress(response.headers_mut(), way);
             return response;
         }
     };
     let examined = client.and_then(|client| examine(&site, &request, rule, client));
     drop(settings);
-    let response = match examined {
+    let mut response = match examined {
         Ok(client) => {
             request.extensions_mut().insert(client);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
     };
+    headers::dress(response.headers_mut(), way);
     visit.end(&site, response)
+}
+
+/// How an answer to this client travels.
+fn way_of(request: &Request, client: Option<&ClientAddress>, settings: &Settings) -> Way {
+    let is_tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_tls);
+    let hsts = settings.tls.hsts_max_age;
+    Way {
+        is_https: client.map_or(is_tls, |client| client.is_https),
+        hsts: (is_tls && !hsts.is_zero()).then_some(hsts),
+    }
 }
 
 fn client_of(request: &Request, settings: &Settings) -> Result<ClientAddress, Problem> {
     let peer = request.extensions().get::<Peer>().ok_or_else(no_peer)?;
-    client::resolve(peer.address.ip(), false, request.headers(), &settings.trusted_proxies)
+    client::resolve(peer.address.ip(), peer.is_tls, request.headers(), &settings.trusted_proxies)
 }
 
 /// Who asks, when by a name of the door's own and from a page that may.
@@ -441,7 +457,7 @@ pub(super) mod tests {
 
     /// The connection of a request that came by none.
     pub fn peer() -> Peer {
-        Peer { address: ([127, 0, 0, 1], 1).into(), meter: Arc::new(Meter::new()) }
+        Peer { address: ([127, 0, 0, 1], 1).into(), meter: Arc::new(Meter::new()), is_tls: false }
     }
 
     /// A site that stands still, and the directory of its state.

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -253,7 +253,7 @@ impl Wire {
     }
 
     /// From here on closing means a reset: what the kernel still holds is thrown away.
-    pub fn reset_on_close(stream: &impl std::os::fd::AsFd) {
+    pub fn reset_on_close(stream: &impl AsFd) {
         let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
 
@@ -262,7 +262,6 @@ impl Wire {
     /// # Errors
     /// The process is out of descriptors.
     pub fn duplicate(&self) -> io::Result<OwnedFd> {
-        use std::os::fd::AsFd;
         self.stream.as_fd().try_clone_to_owned()
     }
 }
@@ -362,6 +361,12 @@ impl Wire {
             // In packets of their own: corked onto a file, they make its last bytes wait for a second packet.
             Some(first) => Pin::new(&mut self.stream).poll_write_vectored(cx, &bufs[..first]),
         }
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

@@ -1,17 +1,15 @@
 //! Files of secrets: keys and passwords, and public keys, read with care.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::access::Key;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Result};
+use crate::tools::key_file;
 
 /// Longest key file: a PEM of RSA with 8192 bits has a fifth of it.
-const MOST_BYTES: u64 = 16 * 1024;
+const MOST_BYTES: usize = 16 * 1024;
 /// The systemd credential of the shared secret.
 const CREDENTIAL: &str = "talasd.jwt";
 /// The daemon's own secret, below the state directory.
@@ -60,20 +58,10 @@ impl SecretFile {
     /// Reads it. A text without its last end of line; anything else as it is.
     ///
     /// # Errors
-    /// [`Kind::Config`] for a file that is missing, open to others, of a stranger, or no file at all.
+    /// [`Kind::Config`](crate::error::Kind::Config) for a file that is missing, open to others, of a stranger, or no
+    /// file at all.
     pub fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let (mut file, mode, owner) = open(&self.path)?;
-        let shown = self.path.display();
-        if mode & self.forbidden != 0 {
-            let message =
-                format!("{shown} has mode {mode:04o}, so others may read the key: chmod 0600 {shown}");
-            return Err(Error::new(Kind::Config, message));
-        }
-        if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
-            let message = format!("{shown} belongs to user {owner}, neither root nor the daemon's own");
-            return Err(Error::new(Kind::Config, message));
-        }
-        let mut bytes = read_all(&mut file, &self.path)?;
+        let mut bytes = key_file::read_secret(&self.path, self.forbidden, MOST_BYTES)?;
         let is_text = bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         while is_text && bytes.last().is_some_and(|last| matches!(last, b'\n' | b'\r')) {
             bytes.pop();
@@ -85,35 +73,10 @@ impl SecretFile {
 /// Reads a public key.
 ///
 /// # Errors
-/// [`Kind::Config`] for a file that is missing or holds something else.
+/// [`Kind::Config`](crate::error::Kind::Config) for a file that is missing or holds something else.
 pub fn public_key(path: &Path) -> Result<Key> {
-    let (mut file, ..) = open(path)?;
-    let pem = read_all(&mut file, path)?;
+    let pem = key_file::read(path, MOST_BYTES)?;
     Key::from_pem(&pem).context(|| format!("{} is no key to check tokens with", path.display()))
-}
-
-/// Opens a file, with its mode and owner. What is no file is not opened for long: a pipe would block.
-fn open(path: &Path) -> Result<(File, u32, u32)> {
-    let shown = path.display();
-    let failed = |error| Error::caused(Kind::Config, format!("cannot read the key {shown}"), error);
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
-    let meta = file.metadata().map_err(failed)?;
-    if !meta.is_file() {
-        return Err(Error::new(Kind::Config, format!("{shown} is no file, so there is no key in it")));
-    }
-    Ok((file, meta.mode() & 0o7777, meta.uid()))
-}
-
-fn read_all(file: &mut File, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    // With room for all of it: a buffer that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES as usize + 1));
-    let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
-    let shown = path.display();
-    read.map_err(|error| Error::caused(Kind::Config, format!("cannot read the key {shown}"), error))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(Error::new(Kind::Config, format!("{shown} is longer than any key is")));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -122,6 +85,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::error::Kind;
 
     fn file(mode: u32, content: &[u8]) -> (tempfile::TempDir, SecretFile) {
         let dir = tempfile::tempdir().expect("temporary folder");

@@ -30,6 +30,7 @@ mod replay;
 mod resume;
 mod shared;
 mod snapshot;
+mod tls;
 mod totals;
 
 use std::path::{Path, PathBuf};
@@ -96,6 +97,8 @@ pub struct Station {
     addresses: OnceLock<Vec<String>>,
     /// How it is guarded.
     gate: OnceLock<Arc<Gate>>,
+    /// Asked for what its TLS is like; unset where it has none.
+    tls: OnceLock<tls::Describe>,
     bell: Arc<EventFd>,
     /// What the operators' wishes wait for one after the other, so that memory and programme agree.
     pausing: tokio::sync::Mutex<()>,
@@ -174,6 +177,7 @@ impl Station {
             config_warnings,
             addresses: OnceLock::new(),
             gate: OnceLock::new(),
+            tls: OnceLock::new(),
             bell,
             pausing: tokio::sync::Mutex::new(()),
         };

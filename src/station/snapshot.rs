@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use nix::sys::statvfs::{Statvfs, statvfs};
 use talas_wire::{
     Capture, ConnectionInfo, ConnectionPage, DetailedStreamStats, Disk, Gaps, Listeners, Quality, Realtime,
-    Rendition, Source, Status, Version,
+    Rendition, Source, Status, Tls, Version,
 };
 use uuid::Uuid;
 
-use super::Station;
+use super::{Station, tls};
 use crate::capture::Demotion;
 use crate::error::{Error, Kind, Result};
 use crate::tools::lock::lock;
@@ -26,6 +26,7 @@ impl Station {
         let state = shared.state.get();
         let source = shared.source_state.get();
         let disk = self.disk();
+        let tls = self.tls();
         Status {
             state: state.state,
             reason: state.reason.as_deref().map(str::to_owned),
@@ -56,7 +57,8 @@ impl Station {
             quality: self.quality(),
             title: self.live.title(),
             process: self.shared.processing.snapshot(),
-            warnings: self.warnings(&disk),
+            warnings: self.warnings(&disk, tls.as_ref()),
+            tls,
             disk,
         }
     }
@@ -127,7 +129,7 @@ impl Station {
         self.state_dir.ancestors().find_map(|folder| statvfs(folder).ok())
     }
 
-    fn warnings(&self, disk: &Disk) -> Vec<String> {
+    fn warnings(&self, disk: &Disk, tls: Option<&Tls>) -> Vec<String> {
         let mut warnings = self.config_warnings.clone();
         warnings.extend(
             lock(&self.unsaved)
@@ -148,6 +150,7 @@ impl Station {
             }
             Realtime::Fifo | Realtime::Off => {}
         }
+        warnings.extend(tls.into_iter().flat_map(tls::warnings));
         warnings
     }
 

@@ -11,6 +11,7 @@ pub mod contain;
 pub mod fuzz;
 pub mod histogram;
 pub mod journal;
+pub mod key_file;
 pub mod listen;
 pub mod lock;
 pub mod page_cache;

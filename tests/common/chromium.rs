@@ -29,6 +29,8 @@ const FLAGS: &[&str] = &[
     "--autoplay-policy=no-user-gesture-required",
     // A name that is not loopback: pages of it are not secure contexts.
     "--host-resolver-rules=MAP talas.test 127.0.0.1",
+    // A certificate of a test vouches for itself.
+    "--ignore-certificate-errors",
     "--remote-debugging-pipe",
 ];
 
@@ -151,7 +153,10 @@ impl Browser {
     /// Opens a page and waits until it and its modules are loaded.
     pub fn open(&mut self, url: &str) {
         self.call("Page.navigate", &json!({"url": url}));
-        self.wait_until("the page", "document.readyState === 'complete' && location.protocol === 'http:'");
+        self.wait_until(
+            "the page",
+            "document.readyState === 'complete' && location.protocol.startsWith('http')",
+        );
     }
 
     /// The value of an expression in the page; promises are waited for.

@@ -18,6 +18,8 @@ mod http;
 mod player;
 mod shop;
 mod sse;
+mod tls;
+mod tls_pair;
 mod wav;
 mod websocket;
 
@@ -43,6 +45,8 @@ pub use http::*;
 pub use player::*;
 pub use shop::*;
 pub use sse::*;
+pub use tls::*;
+pub use tls_pair::*;
 pub use wav::*;
 pub use websocket::*;
 
@@ -181,7 +185,8 @@ impl Daemon {
     /// Where HTTP listens.
     pub fn address(&self) -> SocketAddr {
         let line = self.wait_for_log("event=\"http_listening\"");
-        let (_, url) = line.split_once("url=\"http://").unwrap();
+        let (_, url) = line.split_once("url=\"http").unwrap();
+        let (_, url) = url.split_once("://").unwrap();
         url.split('"').next().unwrap().parse().unwrap()
     }
 

@@ -12,6 +12,7 @@ pub mod process;
 pub mod selftest;
 pub mod stats;
 pub mod status;
+pub mod tls;
 
 use crate::args::{AccessWish, KeyWish, Question, RoleWish, TokenWish, ToneWish};
 use crate::client::Answer;

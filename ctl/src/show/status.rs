@@ -30,6 +30,7 @@ pub fn page(status: &Status, view: &View) -> Page {
         Row::new("last gap", status.gaps.last.iter().flat_map(|gap| last_gap(gap, rate, view)).collect()),
         Row::new("serving", status.addresses.iter().map(plain).collect()),
         Row::new("access", access(&status.access)),
+        Row::new("tls", status.tls.as_ref().map_or_else(Vec::new, |tls| super::tls::summary(tls, view))),
         Row::new("listeners", listeners(&status.listeners)),
         Row::new("quality", quality(&status.quality)),
         Row::new("title", title(&status.title)),

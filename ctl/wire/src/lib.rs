@@ -13,6 +13,7 @@ mod protocol;
 mod quality;
 mod status;
 mod stream;
+mod tls;
 
 pub use access::{
     AccessTest, KeyAdded, KeyInfo, KeyList, LimitUse, RoleInfo, RoleList, SessionInfo, SessionList,
@@ -32,3 +33,4 @@ pub use status::{
     Realtime, Rendition, Source, SourceKind, State, Status,
 };
 pub use stream::{ConnectionInfo, ConnectionPage, DetailedStreamStats, MemoryUsage, ReloadReport, Version};
+pub use tls::{Certificate, Handshakes, Tls};

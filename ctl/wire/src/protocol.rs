@@ -173,6 +173,8 @@ pub mod method {
     pub const ACCESS_TEST: &str = "access.test";
     /// → [`SessionList`](crate::SessionList).
     pub const ACCESS_SESSIONS: &str = "access.sessions";
+    /// → [`Tls`](crate::Tls).
+    pub const TLS_SHOW: &str = "tls.show";
     /// `{"level_dbfs"?, "frequency_hz"?, "silence"?}` on a tone source → the tone as it is now.
     pub const TONE_SET: &str = "tone.set";
     /// `{"fault": "overrun|suspend|stall|unplug", "ms": N}` on a tone source → `{}`.

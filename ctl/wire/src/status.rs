@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, Signal};
+use crate::{Condition, Signal, Tls};
 
 /// What the programme is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct Status {
     /// How the HTTP door is guarded.
     #[serde(default)]
     pub access: Access,
+    /// TLS at the HTTP door; `null` where it is off.
+    #[serde(default)]
+    pub tls: Option<Tls>,
     /// Where sound comes from.
     pub source: Source,
     /// What was granted and what was lost.

@@ -1,8 +1,8 @@
 //! The bodies of live streams.
 //!
 //! Over HTTP/1 a stream has its connection to itself, to the end of it, and a [lane](super::lane) takes it
-//! over after the head: no task, no timer and no buffer for a listener. Over HTTP/2 the body is what stands
-//! here: it reads the rendition's log itself.
+//! over after the head: no task, no timer and no buffer for a listener. Over HTTP/2, and under TLS, the body is
+//! what stands here: it reads the rendition's log itself.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

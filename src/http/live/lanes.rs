@@ -10,6 +10,7 @@ use super::lane::{Lane, Order, Way};
 use super::seat::{Seat, Ticket};
 use crate::error::Result;
 use crate::http::heir::{Estate, Held};
+use crate::http::socket::Handed;
 use crate::http::watched::Stay;
 use crate::station::Station;
 use crate::tools::lock::lock;
@@ -105,6 +106,8 @@ impl Entry {
     /// Seats a listener on a connection of its own.
     pub fn seat(&self, estate: Estate, ticket: Ticket, stay: Option<Stay>) {
         let Estate { socket, held, worker: _ } = estate;
+        // Under TLS a player's stream stays with the HTTP library.
+        let Handed::Plain(socket) = socket else { return };
         self.taken.fetch_add(1, Ordering::Relaxed);
         let taken = Taken(self.taken.clone());
         self.way.tell(Order::Seat(Box::new(Seat::new(

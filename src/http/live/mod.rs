@@ -149,7 +149,7 @@ fn open(
         source,
         registered,
     };
-    if request.version() >= Version::HTTP_2 {
+    if request.version() >= Version::HTTP_2 || peer.is_tls {
         return Ok(response.map(|_| Body::new(Pulled::new(site.station.clone(), ticket))));
     }
     let (way, id) = (lane.clone(), ticket.registered.listener.id);
