@@ -28,7 +28,7 @@ bench: ## Measure the parts, and beside nginx and Icecast the whole; ARGS="encod
 	@scripts/setup.sh run
 	cargo bench --bench frames --bench analysis --bench capture --bench spread --bench chain -- $(ARGS)
 	cargo bench --bench codecs
-	cargo bench --quiet --bench appliance -- $(ARGS)
+	cargo bench --quiet --bench appliance --bench delay -- $(ARGS)
 	@scripts/bench-fanout.sh
 	@scripts/bench-ranges.sh
 	@scripts/bench-access.sh

@@ -111,6 +111,8 @@ pub enum Source {
     Card,
     /// The same card with a ramp, which it counts instead of reading a file.
     Ramp,
+    /// The same card with this in both channels, again and again.
+    Noise(Vec<f32>),
 }
 
 /// A running daemon, with what it was given.
@@ -171,8 +173,8 @@ impl Talasd {
         let mut command = Command::new(env!("CARGO_BIN_EXE_talasd"));
         let (table, card) = match source {
             Source::Demo => (format!("[capture.file]\npath = {:?}\n", demo::demo_path()), None),
-            Source::Card | Source::Ramp => {
-                let card = card(dir.path(), matches!(source, Source::Card));
+            Source::Card | Source::Ramp | Source::Noise(_) => {
+                let card = card(dir.path(), source);
                 let (name, value) = card.env();
                 command.env(name, value);
                 ("[capture.alsa]\ndevice = \"talassim\"\n".to_owned(), Some(card))
@@ -232,14 +234,17 @@ impl Talasd {
     }
 }
 
-fn card(dir: &Path, plays_demo: bool) -> Card {
+fn card(dir: &Path, source: &Source) -> Card {
     let plugin = plugin::build().expect("the simulated card builds");
     let builder = Card::builder(dir.join("card")).plugin(&plugin).channels(&[2]);
-    if !plays_demo {
-        return builder.create().unwrap();
-    }
-    // The recording has 16 bits.
-    let samples: Vec<i16> = demo::demo().iter().map(|sample| (sample * 32_768.0) as i16).collect();
+    let of_16_bits =
+        |samples: &[f32]| -> Vec<i16> { samples.iter().map(|sample| (sample * 32_768.0) as i16).collect() };
+    let samples = match source {
+        // The recording has 16 bits.
+        Source::Card => of_16_bits(&demo::demo()),
+        Source::Noise(mono) => of_16_bits(mono).into_iter().flat_map(|sample| [sample; 2]).collect(),
+        Source::Demo | Source::Ramp => return builder.create().unwrap(),
+    };
     builder.samples_s16(&samples).create().unwrap()
 }
 
