@@ -43,6 +43,13 @@ pub(super) fn describe(keys: &mut impl Keys, live: &mut Settings, pushes: &mut [
         &Seconds(whole(1, 3600)),
         "An encoding that nobody listens to goes on for so many seconds.",
     );
+    keys.key(
+        "dither",
+        &mut live.dither,
+        &Switch,
+        "Add the least noise that keeps soft sound free of distortion where sound is rounded: in FLAC,\n\
+         WAV and AAC. Sound that fits their numbers exactly is left as it is.",
+    );
     super::push::describe(keys, pushes);
     for (name, profile) in &mut live.profiles {
         self::profile(keys, name, profile);

@@ -49,6 +49,6 @@ mod tests {
         assert_eq!(format!("{one:?}{:?}", Secret::default()), "Secret(not shown)Secret(none)");
         assert_ne!(one, other);
         assert_ne!(one.fingerprint(), other.fingerprint());
-        assert_eq!(one.fingerprint(), one.clone().fingerprint());
+        assert_eq!(one.fingerprint(), Secret::new("hackme").fingerprint());
     }
 }

@@ -1,4 +1,4 @@
-//! From the programme to packets: the effects of a profile, its rate and channels, its codec. Pure: quanta
+//! From the programme to packets: the effects of a profile, its rate and channels, dither, its codec. Pure: quanta
 //! in, packets out, each with its place in the programme.
 //!
 //! Packets lie on a grid: the first frame of each, less the codec's delay, has a number that is a multiple
@@ -11,6 +11,7 @@ use crate::audio::{Payload, Quantum, duration_ns};
 use crate::codec::{Encoder, EncoderSettings, Format, Packet, encoder};
 use crate::dsp::chain::Chain;
 use crate::dsp::conform::{Conform, Shape};
+use crate::dsp::dither::Dither;
 use crate::dsp::effect::Effect;
 use crate::error::{Error, Kind, Result};
 
@@ -26,6 +27,8 @@ pub struct Recipe {
     pub capture_rate: u32,
     /// Effects, in order.
     pub effects: Vec<Effect>,
+    /// Whether sound is dithered before an encoder that rounds it.
+    pub dither: bool,
     /// The encoding.
     pub encoding: EncoderSettings,
 }
@@ -53,6 +56,8 @@ pub struct Line {
     encoder: Box<dyn Encoder>,
     /// What stands before the encoder; made for the programme's channels when sound comes.
     front: Option<Front>,
+    /// Where the encoder rounds and it is wanted.
+    dither: Option<Dither>,
     place: Place,
     work: Vec<f32>,
     conformed: Vec<f32>,
@@ -88,10 +93,12 @@ impl Line {
     /// The encoding cannot be.
     pub fn new(recipe: Recipe) -> Result<Self> {
         let encoder = encoder(&recipe.encoding)?;
+        let dither = recipe.encoding.integer_bits().filter(|_| recipe.dither).map(Dither::new);
         Ok(Self {
             recipe,
             encoder,
             front: None,
+            dither,
             place: Place::default(),
             work: Vec::new(),
             conformed: Vec::new(),
@@ -214,6 +221,9 @@ impl Line {
         front.chain.process(&mut work);
         conformed.clear();
         front.conform.process(&work, &mut conformed);
+        if let Some(dither) = &mut self.dither {
+            dither.process(&mut conformed);
+        }
         let channels = usize::from(self.recipe.encoding.channels);
         self.place.fed += (conformed.len() / channels) as u64;
         let encoded = self.encode(&conformed, emit);
@@ -248,7 +258,7 @@ impl Line {
 
 impl Front {
     fn new(recipe: &Recipe, channels: u16) -> Result<Self> {
-        let Recipe { capture_rate, effects, encoding } = recipe;
+        let Recipe { capture_rate, effects, encoding, .. } = recipe;
         let chain = Chain::new(effects, *capture_rate, channels);
         let from = Shape { sample_rate: *capture_rate, channels };
         let to = Shape { sample_rate: encoding.sample_rate, channels: encoding.channels };

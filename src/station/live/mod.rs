@@ -48,6 +48,8 @@ pub struct Settings {
     pub lag: Duration,
     /// How long a rendition goes on when nobody listens.
     pub idle: Duration,
+    /// Whether sound is dithered before it is rounded to whole numbers.
+    pub dither: bool,
     /// The profiles, by name.
     pub profiles: Profiles,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             burst: Duration::from_millis(1000),
             lag: Duration::from_secs(10),
             idle: Duration::from_secs(10),
+            dither: true,
             profiles: built_in(),
         }
     }
@@ -202,7 +205,7 @@ impl Live {
 
     fn start(&self, key: &Key, material: &Material) -> Result<Arc<Running>> {
         let (_, profile) = self.profile(&key.profile)?;
-        let Settings { flush, burst, lag, idle, .. } = self.settings;
+        let Settings { flush, burst, lag, idle, dither, .. } = self.settings;
         let rate = material.sample_rate;
         let recipe = Recipe {
             capture_rate: rate,
@@ -212,6 +215,7 @@ impl Live {
                 .into_iter()
                 .filter(|effect| effect.check(rate).is_empty())
                 .collect(),
+            dither,
             encoding: profile.encoding_in(key.suffix.codec()),
         };
         let plan = Plan { key: key.clone(), recipe, flush, burst, lag, idle };

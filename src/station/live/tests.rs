@@ -15,7 +15,7 @@ const RATE: u32 = 48_000;
 const PERIOD: u64 = 240;
 
 fn recipe(encoding: EncoderSettings) -> Recipe {
-    Recipe { capture_rate: RATE, effects: Vec::new(), encoding }
+    Recipe { capture_rate: RATE, effects: Vec::new(), dither: true, encoding }
 }
 
 fn mp3(kbps: u32, rate: u32) -> Recipe {
@@ -93,6 +93,29 @@ fn every_frame_is_in_its_place_whatever_happens_between() {
         let off_ns = coded.mono_ns - crate::audio::duration_ns(coded.position, RATE);
         assert!(off_ns.abs() < 1000, "{off_ns} ns off");
     }
+}
+
+/// A tone of less than half a step of 16 bits, as a card of 24 bits hears it.
+fn faint(position: u64) -> Quantum {
+    let samples = (position..position + PERIOD).flat_map(|position| {
+        let value = 0.4 / 32_768.0 * (position as f64 * 0.1).sin();
+        [(value * 8_388_608.0).round() as f32 / 8_388_608.0; 2]
+    });
+    quantum(0, position, Payload::Sound { samples: samples.collect(), channels: 2 })
+}
+
+#[test]
+fn what_is_softer_than_a_step_is_dithered_and_not_lost() {
+    let level = |dither: bool| {
+        let mut line = Line::new(Recipe { dither, ..wav() }).expect("a line");
+        let coded = run(&mut line, (0..200).map(|n| faint(n * PERIOD)));
+        let heard = heard(&coded);
+        let tone = |position: u64| (position as f64 * 0.1).sin();
+        let sum: f64 = heard.iter().map(|(position, value)| f64::from(*value) * tone(*position)).sum();
+        2.0 * sum / heard.len() as f64
+    };
+    assert!((level(true) - 0.4).abs() < 0.03, "{}", level(true));
+    assert_eq!(level(false), 0.0);
 }
 
 #[test]
