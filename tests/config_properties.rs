@@ -146,7 +146,7 @@ fn effects() -> impl Strategy<Value = Vec<Effect>> {
 
 /// Passwords are not printed, so they cannot be read back.
 fn pushes() -> impl Strategy<Value = Vec<Push>> {
-    let formats = vec![Suffix::Mp3, Suffix::Aac, Suffix::Opus, Suffix::Ogg];
+    let formats = vec![Suffix::Mp3, Suffix::Aac, Suffix::Opus, Suffix::Ogg, Suffix::Oga];
     let words = (ANY_TEXT, ANY_TEXT, any::<bool>(), select(formats));
     let scheme = select(vec!["icecast", "http", "https"]);
     let push = (scheme, "/[a-z0-9%~./_-]{1,20}[a-z]", words).prop_filter_map(

@@ -17,10 +17,13 @@ const TONE: &str = "[capture.tone]\nfrequency_hz = 997.0\nlevel_dbfs = -12.0\n";
 const TONE_HZ: f64 = 997.0;
 
 /// Every stream: address, media type, sample rate, and how clean a tone is in it, in dB.
-const STREAMS: [(&str, &str, u32, f64); 10] = [
+const STREAMS: [(&str, &str, u32, f64); 13] = [
     ("/live.mp3", "audio/mpeg", 44_100, 40.0),
     ("/live.aac", "audio/aac", 44_100, 40.0),
+    ("/live.m4a", "audio/mp4", 44_100, 40.0),
+    ("/live/mobile.m4a?latency=low", "audio/mp4", 22_050, 35.0),
     ("/live.opus", "audio/ogg; codecs=opus", 48_000, 30.0),
+    ("/live.oga", "audio/ogg; codecs=flac", 44_100, 60.0),
     ("/live.ogg", "audio/ogg; codecs=vorbis", 44_100, 40.0),
     ("/live.flac", "audio/flac", 44_100, 60.0),
     ("/live.wav", "audio/wav", 44_100, 60.0),

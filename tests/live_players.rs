@@ -9,7 +9,16 @@ use std::process::{Command, Stdio};
 
 use common::*;
 
-const STREAMS: [&str; 6] = ["/live.mp3", "/live.aac", "/live.opus", "/live.ogg", "/live.flac", "/live.wav"];
+const STREAMS: [&str; 8] = [
+    "/live.mp3",
+    "/live.aac",
+    "/live.m4a",
+    "/live.opus",
+    "/live.ogg",
+    "/live.oga",
+    "/live.flac",
+    "/live.wav",
+];
 
 /// Plays a stream for some seconds of sound and returns what the program has to say.
 fn play(program: &str, arguments: &[&str], url: &str) -> String {

@@ -19,11 +19,12 @@ const TONE: &str = "[capture.tone]\nfrequency_hz = 997.0\nlevel_dbfs = -12.0\n";
 const TONE_HZ: f64 = 997.0;
 
 /// Every format: what the mount point is called, the profile, and how clean a tone is in it, in dB.
-const FORMATS: [(&str, &str, &str, f64); 4] = [
+const FORMATS: [(&str, &str, &str, f64); 5] = [
     ("mp3", "/low.mp3", "low", 40.0),
     ("aac", "/medium.aac", "medium", 40.0),
     ("opus", "/high.opus", "high", 30.0),
     ("ogg", "/high.ogg", "high", 40.0),
+    ("flac", "/hifi.oga", "hifi", 60.0),
 ];
 
 fn table(url: &str, more: &str) -> String {

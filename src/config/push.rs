@@ -55,7 +55,7 @@ fn row(keys: &mut impl Keys, (index, chosen): (usize, bool), push: &mut Settings
         "The password itself, where a file is too much trouble. It is never shown.",
     );
     keys.key("profile", &mut push.profile, &NAME, "The profile.");
-    keys.key("format", &mut push.format, &FORMAT, "Codec and container.");
+    keys.key("format", &mut push.format, &FORMAT, "Codec and container; flac is FLAC in Ogg.");
     listing(keys, push);
 }
 
@@ -88,7 +88,13 @@ const WORDS: Text<String> = Text {
 };
 
 const FORMAT: Word<Suffix> = Word {
-    words: &[("mp3", Suffix::Mp3), ("aac", Suffix::Aac), ("opus", Suffix::Opus), ("ogg", Suffix::Ogg)],
+    words: &[
+        ("mp3", Suffix::Mp3),
+        ("aac", Suffix::Aac),
+        ("opus", Suffix::Opus),
+        ("ogg", Suffix::Ogg),
+        ("flac", Suffix::Oga),
+    ],
     later: &[],
 };
 

@@ -68,7 +68,7 @@ pub fn playlist(query: &str) -> Result<PlaylistWish, Problem> {
             "profile" => wish.profile.replace(value.into_owned()).is_some(),
             "format" => {
                 let suffix = Suffix::parse(&value).map_err(|_| {
-                    let detail = "format is mp3, aac, opus, ogg, flac or wav";
+                    let detail = "format is mp3, aac, m4a, opus, ogg, oga, flac or wav";
                     Problem::bad_request("invalid_query", detail)
                 })?;
                 wish.suffix.replace(suffix).is_some()

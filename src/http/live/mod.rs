@@ -50,11 +50,13 @@ pub fn routes() -> Routes {
 }
 
 /// The streams of the chosen profile.
-const STREAMS: [(&str, Suffix); 6] = [
+const STREAMS: [(&str, Suffix); 8] = [
     ("/live.mp3", Suffix::Mp3),
     ("/live.aac", Suffix::Aac),
+    ("/live.m4a", Suffix::M4a),
     ("/live.opus", Suffix::Opus),
     ("/live.ogg", Suffix::Ogg),
+    ("/live.oga", Suffix::Oga),
     ("/live.flac", Suffix::Flac),
     ("/live.wav", Suffix::Wav),
 ];

@@ -110,10 +110,14 @@ pub enum Suffix {
     Mp3,
     /// AAC in ADTS.
     Aac,
+    /// AAC in fragmented MP4.
+    M4a,
     /// Opus in Ogg.
     Opus,
     /// Vorbis in Ogg.
     Ogg,
+    /// FLAC in Ogg.
+    Oga,
     /// FLAC as it is.
     Flac,
     /// PCM in WAV.
@@ -122,15 +126,18 @@ pub enum Suffix {
 
 impl Suffix {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Mp3, Self::Aac, Self::Opus, Self::Ogg, Self::Flac, Self::Wav];
+    pub const ALL: [Self; 8] =
+        [Self::Mp3, Self::Aac, Self::M4a, Self::Opus, Self::Ogg, Self::Oga, Self::Flac, Self::Wav];
 
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mp3 => "mp3",
             Self::Aac => "aac",
+            Self::M4a => "m4a",
             Self::Opus => "opus",
             Self::Ogg => "ogg",
+            Self::Oga => "oga",
             Self::Flac => "flac",
             Self::Wav => "wav",
         }
@@ -142,7 +149,7 @@ impl Suffix {
     /// [`Kind::NotFound`] for anything else.
     pub fn parse(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|suffix| suffix.as_str() == text).ok_or_else(|| {
-            let message = "a stream's name ends in .mp3, .aac, .opus, .ogg, .flac or .wav";
+            let message = "a stream's name ends in .mp3, .aac, .m4a, .opus, .ogg, .oga, .flac or .wav";
             Error::new(Kind::NotFound, message)
         })
     }
@@ -151,10 +158,10 @@ impl Suffix {
     pub const fn codec(self) -> Codec {
         match self {
             Self::Mp3 => Codec::Mp3,
-            Self::Aac => Codec::Aac,
+            Self::Aac | Self::M4a => Codec::Aac,
             Self::Opus => Codec::Opus,
             Self::Ogg => Codec::Vorbis,
-            Self::Flac => Codec::Flac,
+            Self::Flac | Self::Oga => Codec::Flac,
             Self::Wav => Codec::Wav,
         }
     }
@@ -164,19 +171,22 @@ impl Suffix {
         match self {
             Self::Mp3 => Container::Mp3,
             Self::Aac => Container::Adts,
-            Self::Opus | Self::Ogg => Container::Ogg,
+            Self::M4a => Container::Mp4,
+            Self::Opus | Self::Ogg | Self::Oga => Container::Ogg,
             Self::Flac => Container::Flac,
             Self::Wav => Container::Wav,
         }
     }
 
-    /// The media type of the stream.
+    /// The media type of the stream. The codec is not told of MP4, where it depends on the profile.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Mp3 => "audio/mpeg",
             Self::Aac => "audio/aac",
+            Self::M4a => "audio/mp4",
             Self::Opus => "audio/ogg; codecs=opus",
             Self::Ogg => "audio/ogg; codecs=vorbis",
+            Self::Oga => "audio/ogg; codecs=flac",
             Self::Flac => "audio/flac",
             Self::Wav => "audio/wav",
         }

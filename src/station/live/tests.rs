@@ -214,6 +214,7 @@ fn every_stream_is_of_the_type_that_its_head_says() {
     for suffix in Suffix::ALL {
         let line = Line::new(recipe(profile.encoding_in(suffix.codec()))).expect("a line");
         let muxer = muxer(suffix.container(), line.format()).expect("a muxer");
-        assert_eq!(muxer.content_type(), suffix.content_type());
+        let (whole, told) = (muxer.content_type(), suffix.content_type());
+        assert!(whole == told || (suffix == Suffix::M4a && whole.starts_with(told)), "{whole}, {told}");
     }
 }

@@ -109,7 +109,7 @@ fn begin(head: &mut Zeroizing<String>, target: &Target, user: &str, password: &S
 /// Icecast compares the whole value: with a parameter it would not know Ogg.
 const fn content_type(format: Suffix) -> &'static str {
     match format {
-        Suffix::Opus | Suffix::Ogg => "application/ogg",
+        Suffix::Opus | Suffix::Ogg | Suffix::Oga => "application/ogg",
         other => other.content_type(),
     }
 }
