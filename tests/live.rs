@@ -9,7 +9,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use common::*;
-use sound::by_ffmpeg;
+use sound::{by_ffmpeg, errors_of_ffmpeg};
 use talas_simcard_control::content::ramp_number_s16;
 
 /// A tone that fits no packet and no block.
@@ -382,4 +382,65 @@ fn what_a_player_says_after_its_request_harms_nobody() {
         player.listen(player.body.len() + 2_000);
     }
     mp3_frames(whole_mp3(&player.body));
+}
+
+/// The pages of Ogg: serial number, flags, and all of each.
+fn pages(stream: &[u8]) -> Vec<(u32, u8, &[u8])> {
+    let (mut rest, mut pages) = (stream, Vec::new());
+    while rest.starts_with(b"OggS") && rest.len() >= 27 {
+        let segments = usize::from(rest[26]);
+        let Some(table) = rest.get(27..27 + segments) else { break };
+        let length = 27 + segments + table.iter().map(|length| usize::from(*length)).sum::<usize>();
+        let Some(page) = rest.get(..length) else { break };
+        pages.push((u32::from_le_bytes(page[14..18].try_into().unwrap()), page[5], page));
+        rest = &rest[length..];
+    }
+    pages
+}
+
+#[test]
+fn titles_are_links_of_a_chain_and_the_sound_goes_on_over_them() {
+    let daemon = tone();
+    assert!(daemon.ctl(&["title", "One"]).status.success());
+    // The past has no title.
+    std::thread::sleep(Duration::from_millis(1500));
+    let streams = [("/live.opus", 48_000, 30.0), ("/live.ogg", 44_100, 40.0), ("/live.oga", 44_100, 60.0)];
+    let mut players = streams.map(|(path, ..)| Player::open(daemon.address(), &format!("{path}?chain=1")));
+    std::thread::scope(|scope| {
+        for player in &mut players {
+            scope.spawn(|| player.listen_for(Duration::from_secs(6)));
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(daemon.ctl(&["title", "Zwei ♫"]).status.success());
+    });
+    for (player, (path, rate, clean)) in players.iter().zip(streams) {
+        let pages = pages(&player.body);
+        let mut links: Vec<(u32, Vec<u8>)> = Vec::new();
+        for (serial, flags, page) in &pages {
+            assert_eq!(flags & 2 != 0, links.last().is_none_or(|(last, _)| last != serial), "{path}");
+            if flags & 2 != 0 {
+                links.push((*serial, Vec::new()));
+            }
+            links.last_mut().unwrap().1.extend_from_slice(page);
+        }
+        assert_eq!(links.len(), 2, "{path}");
+        let ends = pages.iter().filter(|(_, flags, _)| flags & 4 != 0);
+        assert_eq!(ends.count(), 1, "{path}: the first link has an end");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            text(&links[0].1).contains("TITLE=One") && text(&links[1].1).contains("TITLE=Zwei ♫"),
+            "{path}"
+        );
+        // Each is a stream by itself, and the second begins where the first ends.
+        let heard: Vec<f32> =
+            links.iter().flat_map(|(_, link)| by_ffmpeg(link, rate, 2).channel(0)).collect();
+        let clarity = tone_to_rest_db(&heard[rate as usize..heard.len() - rate as usize / 2], rate, TONE_HZ);
+        assert!(heard.len() > rate as usize * 5 && clarity > clean, "{path}: {clarity:.1} dB");
+        // Together they are one for a player.
+        let whole: Vec<u8> = links.iter().flat_map(|(_, link)| link.clone()).collect();
+        assert_eq!(errors_of_ffmpeg(&whole), "", "{path}");
+    }
+    for wrong in ["/live.mp3?chain=1", "/live.opus?chain=1&latency=low", "/live.opus?chain=x"] {
+        assert_eq!(daemon.get_any(wrong).status, 400, "{wrong}");
+    }
 }

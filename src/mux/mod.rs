@@ -5,7 +5,7 @@ mod adts;
 pub mod container;
 mod fmp4;
 pub mod icy;
-mod ogg;
+pub mod ogg;
 pub mod packet;
 mod raw;
 pub mod sse;

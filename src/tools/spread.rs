@@ -263,6 +263,11 @@ impl<T: Extent + Clone> Log<T> {
         (index < inner.entries.len()).then_some(inner.first + index as u64)
     }
 
+    /// A cursor that begins at the entry of this number.
+    pub fn from_number(&self, number: u64) -> Cursor<T> {
+        self.at(number)
+    }
+
     /// For readers who keep their place as a number: what is there, without waiting. `next` moves on.
     pub fn read(&self, next: &mut u64) -> Option<Next<T>> {
         self.shared.lock().look(next)

@@ -142,6 +142,17 @@ pub fn by_ffmpeg(stream: &[u8], sample_rate: u32, channels: u16) -> Sound {
     Sound { samples: samples.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(), sample_rate, channels }
 }
 
+/// What ffmpeg has to say against a stream, beside warnings. Where a stream of a chain begins, the packets that
+/// come once more have the time of those before: that it says so is no error.
+pub fn errors_of_ffmpeg(stream: &[u8]) -> String {
+    let arguments = ["-nostdin", "-v", "error", "-xerror", "-i", "pipe:0", "-f", "null", "-"];
+    let output = piped(Command::new("ffmpeg").args(arguments), stream);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let known = "non monotonically increasing dts";
+    let said: String = said.lines().filter(|line| !line.contains(known)).collect();
+    if output.status.success() { said } else { format!("it failed: {said}") }
+}
+
 const AT_THE_END_OF_WAV: [&str; 4] =
     ["maximum wav data size", "Packet corrupt", "corrupt input packet", "Guessed Channel Layout"];
 

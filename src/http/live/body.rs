@@ -14,8 +14,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use super::seat::{End, Now, Ticket, tell_end};
+use super::woven::Woven;
 use crate::station::Station;
-use crate::station::live::Group;
+use crate::station::live::{Group, Subscription};
 use crate::tools::spread::{Cursor, Next};
 
 /// Reads the log itself.
@@ -24,6 +25,12 @@ pub struct Pulled {
     station: Arc<Station>,
     ticket: Ticket,
     cursor: Cursor<Group>,
+    /// The link of a chain that it is in.
+    link: Option<u64>,
+    /// How often another profile was chosen, as far as this listener has followed.
+    changes: u64,
+    /// The rendition that it is to go over to.
+    moving: Option<Subscription>,
     queue: VecDeque<Bytes>,
     end: End,
 }
@@ -34,22 +41,42 @@ impl Pulled {
         let cursor = ticket.source.begin();
         let head = std::mem::take(&mut ticket.head);
         let queue = VecDeque::from([head]);
-        Self { station, ticket, cursor, queue, end: End::Left }
+        let changes = station.live().changes();
+        Self { station, ticket, cursor, link: None, changes, moving: None, queue, end: End::Left }
     }
 
     fn now(&self) -> Now {
         Now::new(self.station.wall())
     }
 
-    fn take(&mut self, group: &Group) {
-        match &mut self.ticket.icy {
-            Some(weaver) => {
-                let title = (group.title.number, &group.title.icy);
-                let queue = &mut self.queue;
-                weaver.weave(group.bytes.clone(), title, |bytes, _| queue.push_back(bytes));
-            }
-            None => self.queue.push_back(group.bytes.clone()),
+    /// Another profile may have been chosen. Then it goes over at the group that stands where this one does:
+    /// whether it has.
+    fn has_gone_over(&mut self, group: &Group) -> bool {
+        let live = self.station.live();
+        let changes = live.changes();
+        if changes != self.changes {
+            self.changes = changes;
+            let Ticket { follows, source, .. } = &self.ticket;
+            self.moving = follows.and_then(|suffix| live.successor(source, suffix));
         }
+        let Some(to) = self.moving.take() else { return false };
+        match to.meeting(group) {
+            Some(number) => {
+                self.cursor = to.log().from_number(number);
+                self.ticket.source = to;
+                true
+            }
+            None => {
+                self.moving = Some(to);
+                false
+            }
+        }
+    }
+
+    fn take(&mut self, group: &Group) {
+        let Woven { pieces, icy, link } = Woven::new(group, self.ticket.icy.as_ref(), self.link);
+        (self.ticket.icy, self.link) = (icy, link);
+        self.queue.extend(pieces.into_iter().map(|piece| piece.bytes));
         let listener = &self.ticket.registered.listener;
         listener.live_finished(group.packets, Some(self.now().since(group.mono_ns)));
     }
@@ -74,7 +101,11 @@ impl Body for Pulled {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             match this.cursor.poll_next(cx) {
-                Poll::Ready(Next::Entry(group)) => this.take(&group),
+                Poll::Ready(Next::Entry(group)) => {
+                    if !this.has_gone_over(&group) {
+                        this.take(&group);
+                    }
+                }
                 Poll::Ready(Next::Missed(_)) => {
                     this.end = End::Late;
                     return Poll::Ready(None);

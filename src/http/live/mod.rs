@@ -27,7 +27,7 @@ use super::routes::Routes;
 use super::site::{Peer, Site, arrive, no_peer};
 use super::watched::StayPlace;
 use crate::mux::icy::{self, Weaver};
-use crate::station::live::Suffix;
+use crate::station::live::{Cadence, Suffix};
 use crate::station::{Reset, Stream};
 use address::Wish;
 use body::Pulled;
@@ -77,6 +77,10 @@ fn answer(
     suffix: Suffix,
 ) -> Result<Response, Problem> {
     let cadence = address::cadence(request.uri().query().unwrap_or(""))?;
+    if cadence == Cadence::Chained && !suffix.can_be_chained() {
+        let detail = "titles are chained in Ogg only: .opus, .ogg and .oga";
+        return Err(Problem::bad_request("invalid_query", detail));
+    }
     let wish = Wish { profile: profile.map(str::to_owned), suffix, cadence };
     let icy = suffix.has_icy() && wants_titles(request.headers());
     let mut response = Response::new(Body::empty());

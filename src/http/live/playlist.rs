@@ -56,7 +56,7 @@ fn stream_url(site: &Site, request: &Request) -> Result<String, Problem> {
     // Very old players name no host: then the address that they reached is all there is.
     let host =
         host.map_or_else(|| site.bound.first().map(ToString::to_string).unwrap_or_default(), str::to_owned);
-    let query = if wanted.is_low { "?latency=low" } else { "" };
+    let query = address::query(wanted.cadence);
     let scheme = if client.is_https { "https" } else { "http" };
     let url = format!("{scheme}://{host}{path}{query}");
     // What is no address must not get into a file that a player obeys.

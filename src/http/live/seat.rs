@@ -122,6 +122,8 @@ pub struct Seat {
     /// Number of the next group.
     pub next: u64,
     icy: Option<Weaver>,
+    /// The link of a chain that it is in.
+    link: Option<u64>,
     rest: Vec<Bytes>,
     /// Bytes of the rest up to the end of a packet that was begun.
     to_border: usize,
@@ -149,6 +151,7 @@ impl Seat {
             follows,
             next,
             icy,
+            link: None,
             to_border: head.len(),
             rest: if head.is_empty() { Vec::new() } else { vec![head] },
             packets_under_way: 0,
@@ -171,7 +174,7 @@ impl Seat {
 
     /// Takes the group that it is ready for.
     pub fn take(&mut self, group: &Group, now: Now) -> Progress {
-        if self.icy.is_some() {
+        if self.icy.is_some() || group.link.is_some() {
             return self.take_all(std::slice::from_ref(group), now, true);
         }
         match send(self.socket.as_raw_fd(), &group.bytes, FLAGS) {
@@ -197,8 +200,11 @@ impl Seat {
         let mut woven: Vec<Woven> = Vec::with_capacity(groups.len());
         let mut count = 0;
         for group in groups {
-            let icy = woven.last().map_or(self.icy.as_ref(), |before| before.icy.as_ref());
-            let next = Woven::new(group, icy);
+            let (icy, link) = match woven.last() {
+                Some(before) => (before.icy.as_ref(), before.link),
+                None => (self.icy.as_ref(), self.link),
+            };
+            let next = Woven::new(group, icy, link);
             count += next.pieces.len();
             if count > PIECES && !woven.is_empty() {
                 break;
@@ -217,6 +223,7 @@ impl Seat {
             }
             self.begun(group);
             self.icy.clone_from(&woven.icy);
+            self.link = woven.link;
             let length = woven.len();
             if sent < length {
                 (self.rest, self.to_border) = woven.rest(sent, group);
@@ -323,12 +330,7 @@ impl Seat {
     /// group that stands where the next one of the old does. Gives back the hold on the old.
     pub fn go_over(&mut self, group: &Group) -> Option<Subscription> {
         let to = self.moving.take()?;
-        let near = to.running.packet_frames() / 2;
-        let found = to.log().number_of(|other| other.position + near >= group.position);
-        let fits = found.and_then(|number| to.log().read(&mut number.clone())).is_some_and(
-            |next| matches!(next, Next::Entry(other) if other.position <= group.position + near && other.clean_start),
-        );
-        match found.filter(|_| fits) {
+        match to.meeting(group) {
             Some(number) => {
                 self.next = number;
                 self.epoch = to.log().epoch();

@@ -20,19 +20,29 @@ pub struct Woven {
     pub pieces: Vec<Piece>,
     /// The listener's place between two blocks of titles afterwards.
     pub icy: Option<Weaver>,
+    /// The link of a chain that it is in afterwards.
+    pub link: Option<u64>,
 }
 
 impl Woven {
-    /// With titles for those who want them.
-    pub fn new(group: &Group, icy: Option<&Weaver>) -> Self {
+    /// With titles for those who want them, and what leads from one link of a chain to the next.
+    pub fn new(group: &Group, icy: Option<&Weaver>, link: Option<u64>) -> Self {
+        let mut pieces = Vec::with_capacity(3);
+        if let Some(next) = group.link.as_deref().filter(|next| Some(next.number) != link) {
+            // One who has just come has heard no link before it.
+            let farewell = link.map(|_| next.farewell.clone());
+            let between = farewell.into_iter().chain([next.head.clone()]);
+            pieces.extend(between.map(|bytes| Piece { bytes, is_sound: false }));
+        }
+        let link = group.link.as_ref().map(|link| link.number);
         let Some(weaver) = icy else {
-            return Self { pieces: vec![Piece { bytes: group.bytes.clone(), is_sound: true }], icy: None };
+            pieces.push(Piece { bytes: group.bytes.clone(), is_sound: true });
+            return Self { pieces, icy: None, link };
         };
         let mut weaver = weaver.clone();
-        let mut pieces = Vec::with_capacity(3);
         let title = (group.title.number, &group.title.icy);
         weaver.weave(group.bytes.clone(), title, |bytes, is_sound| pieces.push(Piece { bytes, is_sound }));
-        Self { pieces, icy: Some(weaver) }
+        Self { pieces, icy: Some(weaver), link }
     }
 
     /// Bytes.
@@ -81,7 +91,7 @@ pub fn skip(rest: &mut Vec<Bytes>, mut sent: usize) {
 mod tests {
     use super::*;
     use crate::mux::icy;
-    use crate::station::live::Title;
+    use crate::station::live::{Link, Title};
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -101,9 +111,29 @@ mod tests {
             packets: 1,
             clean_start: true,
             title: Arc::new(title),
+            link: None,
             bytes: (0..end).map(|n| u8::try_from(n % 251).expect("small")).collect::<Vec<_>>().into(),
             borders: borders.into(),
         }
+    }
+
+    #[test]
+    fn one_link_leads_to_the_next_and_who_comes_gets_a_head() {
+        let link = Link { number: 7, farewell: "bye".into(), head: "head".into() };
+        let group = Group { link: Some(Arc::new(link)), bytes: "sound".into(), ..group(&[5]) };
+        let heard = |link| {
+            let woven = Woven::new(&group, None, link);
+            assert_eq!(woven.link, Some(7));
+            woven
+                .pieces
+                .iter()
+                .map(|piece| String::from_utf8(piece.bytes.to_vec()).expect("text"))
+                .collect::<String>()
+        };
+        assert_eq!([heard(None), heard(Some(6)), heard(Some(7))], ["headsound", "byeheadsound", "sound"]);
+        // Cut in the middle of the head, a player gets the rest of that and no sound.
+        let (rest, to_border) = Woven::new(&group, None, Some(6)).rest(4, &group);
+        assert_eq!((rest.concat(), to_border), (b"eadsound".to_vec(), 3));
     }
 
     proptest! {
@@ -117,7 +147,7 @@ mod tests {
             let group = group(&packets);
             let mut weaver = Weaver::default();
             weaver.weave(vec![0; before].into(), (0, &icy::block("")), |_, _| ());
-            let woven = || Woven::new(&group, has_titles.then_some(&weaver));
+            let woven = || Woven::new(&group, has_titles.then_some(&weaver), None);
             let whole: Vec<u8> = woven().pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect();
             let is_sound: Vec<bool> =
                 woven().pieces.iter().flat_map(|piece| vec![piece.is_sound; piece.bytes.len()]).collect();

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::chain::{Chain, Link};
 use super::line::Coded;
 use super::titles::Title;
+use crate::codec::Format;
 use crate::mux::container::Muxer;
+use crate::mux::ogg::Ogg;
 use crate::tools::spread::Extent;
 
 /// An entry of a rendition's log.
@@ -27,6 +30,8 @@ pub struct Group {
     pub clean_start: bool,
     /// What was playing.
     pub title: Arc<Title>,
+    /// The stream that it is a part of, where titles make a chain of streams.
+    pub link: Option<Arc<Link>>,
     /// What is sent.
     pub bytes: Bytes,
     /// Where in the bytes a stream may end, rising; the last is their length.
@@ -59,15 +64,25 @@ impl Group {
 /// passes a multiple of their length: so two encodings with equal packets have equal groups.
 pub struct Grouper {
     muxer: Box<dyn Muxer>,
+    /// Set where titles make a chain of streams.
+    chain: Option<Chain>,
     /// Length of a group, in frames at the encoding's rate.
     span: u64,
     open: Vec<u8>,
     borders: Vec<u32>,
     packets: u32,
-    /// Position, capture time, clean start and epoch of the open group's first packet.
-    first: Option<(u64, i64, bool, u64)>,
+    first: Option<First>,
     /// Position up to which groups are complete.
     delivered: u64,
+}
+
+/// What a group has from its first packet.
+struct First {
+    position: u64,
+    mono_ns: i64,
+    clean_start: bool,
+    epoch: u64,
+    title: Arc<Title>,
 }
 
 impl Grouper {
@@ -75,10 +90,17 @@ impl Grouper {
     pub fn new(muxer: Box<dyn Muxer>, span: u64, packet_frames: u32) -> Self {
         let packet = u64::from(packet_frames.max(1));
         let span = ((span + packet / 2) / packet).max(1) * packet;
-        Self { muxer, span, open: Vec::new(), borders: Vec::new(), packets: 0, first: None, delivered: 0 }
+        let (open, borders) = (Vec::new(), Vec::new());
+        Self { muxer, chain: None, span, open, borders, packets: 0, first: None, delivered: 0 }
     }
 
-    /// What every listener gets before its first group.
+    /// The same in Ogg, with a stream for each title.
+    pub fn chained(format: &Format, span: u64) -> Self {
+        let chain = Some(Chain::new(format));
+        Self { chain, ..Self::new(Box::new(Ogg::new(format)), span, format.frame_samples) }
+    }
+
+    /// What every listener gets before its first group; in a chain its link has that.
     pub fn head(&self) -> Bytes {
         self.muxer.head()
     }
@@ -90,7 +112,7 @@ impl Grouper {
 
     /// Takes the next packet; gives the group that it completes. `title` knows what is playing at a position.
     pub fn push(&mut self, coded: &Coded, title: impl FnOnce(u64) -> Arc<Title>) -> Option<Group> {
-        if self.first.is_some_and(|(.., epoch)| epoch < coded.epoch) {
+        if self.first.as_ref().is_some_and(|first| first.epoch < coded.epoch) {
             self.forget();
         }
         // A line that begins anew after a pause begins a little earlier: with what its codec needs, and with
@@ -98,8 +120,13 @@ impl Grouper {
         if (coded.position + coded.end) / 2 < self.delivered {
             return None;
         }
-        self.first.get_or_insert((coded.position, coded.mono_ns, coded.packet.clean_start, coded.epoch));
+        if self.first.is_none() {
+            self.begin(coded, title(coded.position));
+        }
         self.muxer.packet(&coded.packet, &mut self.open);
+        if let Some(chain) = &mut self.chain {
+            chain.remember(coded);
+        }
         self.note_border();
         self.packets += 1;
         let end = coded.frame + u64::from(coded.packet.frames);
@@ -108,7 +135,7 @@ impl Grouper {
         }
         self.muxer.flush(&mut self.open);
         self.note_border();
-        let (position, mono_ns, clean_start, epoch) = self.first.take()?;
+        let First { position, mono_ns, clean_start, epoch, title } = self.first.take()?;
         self.delivered = coded.end.max(position);
         Some(Group {
             epoch,
@@ -117,10 +144,22 @@ impl Grouper {
             mono_ns,
             packets: std::mem::take(&mut self.packets),
             clean_start,
-            title: title(position),
+            title,
+            link: self.chain.as_ref().and_then(Chain::link),
             bytes: std::mem::take(&mut self.open).into(),
             borders: std::mem::take(&mut self.borders).into(),
         })
+    }
+
+    fn begin(&mut self, coded: &Coded, title: Arc<Title>) {
+        if let Some(chain) = &mut self.chain
+            && let Some(muxer) = chain.follow(&title, coded.epoch, (&mut *self.muxer, &mut self.open))
+        {
+            self.muxer = muxer;
+        }
+        let Coded { position, mono_ns, epoch, .. } = *coded;
+        let clean_start = coded.packet.clean_start;
+        self.first = Some(First { position, mono_ns, clean_start, epoch, title });
     }
 
     /// Drops what is begun. The container goes on behind it.

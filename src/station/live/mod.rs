@@ -4,6 +4,7 @@
 //! stopped when nobody has listened for a while), titles. Whoever wants to listen gets a [`Subscription`]: a
 //! log of groups, and where to begin in it. Not in here: HTTP, sockets, and who listens.
 
+mod chain;
 mod group;
 mod line;
 mod presets;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+pub use chain::Link;
 pub use group::Group;
 pub use presets::built_in;
 pub use profile::{FIRST, Profile, Profiles, Suffix};
@@ -176,8 +178,12 @@ impl Live {
     /// Listens to a rendition, starting it if it does not run.
     ///
     /// # Errors
-    /// The profile does not exist, the daemon is not ready, or the system gives no thread.
+    /// The profile does not exist, its container knows no chains, the daemon is not ready, or the system gives
+    /// no thread.
     pub fn subscribe(&self, key: &Key, cadence: Cadence) -> Result<Subscription> {
+        if cadence == Cadence::Chained && !key.suffix.can_be_chained() {
+            return Err(Error::new(Kind::Invalid, "only .opus, .ogg and .oga are chained"));
+        }
         let material = self.material.get();
         let material = material.ok_or_else(|| Error::new(Kind::Unavailable, "there is no programme yet"))?;
         let mut map = lock(&self.running);

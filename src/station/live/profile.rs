@@ -210,6 +210,11 @@ impl Suffix {
         matches!(self, Self::Mp3 | Self::Aac | Self::Wav)
     }
 
+    /// Whether titles can begin streams of their own in it.
+    pub const fn can_be_chained(self) -> bool {
+        matches!(self, Self::Opus | Self::Ogg | Self::Oga)
+    }
+
     /// Whether players look for titles between its bytes.
     pub const fn has_icy(self) -> bool {
         matches!(self, Self::Mp3 | Self::Aac)

@@ -51,6 +51,8 @@ pub enum Cadence {
     Grouped,
     /// Each by itself, as soon as it is made.
     Prompt,
+    /// Several at once, and every title begins a stream of its own. In Ogg only.
+    Chained,
 }
 
 /// What a rendition is made with.
@@ -88,6 +90,7 @@ pub struct Running {
     packet_frames: u64,
     grouped: Outlet,
     prompt: Outlet,
+    chained: Outlet,
     bytes: AtomicU64,
     packets: AtomicU64,
     /// When the newest listener left.
@@ -99,12 +102,14 @@ impl Running {
         match cadence {
             Cadence::Grouped => &self.grouped,
             Cadence::Prompt => &self.prompt,
+            Cadence::Chained => &self.chained,
         }
     }
 
     /// Listeners now.
     pub fn listeners(&self) -> u64 {
-        self.grouped.readers.load(Ordering::Relaxed) + self.prompt.readers.load(Ordering::Relaxed)
+        let outlets = [&self.grouped, &self.prompt, &self.chained];
+        outlets.iter().map(|outlet| outlet.readers.load(Ordering::Relaxed)).sum()
     }
 
     /// Packets made.
@@ -141,6 +146,7 @@ impl Running {
     pub fn begin_epoch(&self, epoch: u64) {
         self.grouped.log.begin_epoch(epoch);
         self.prompt.log.begin_epoch(epoch);
+        self.chained.log.begin_epoch(epoch);
     }
 
     fn is_wanted(&self) -> bool {
@@ -178,6 +184,19 @@ impl Subscription {
         self.cadence
     }
 
+    /// The place in its log where one who has heard another rendition up to this group can go on: where a
+    /// group begins that stands where this one does, and is a clean start.
+    pub fn meeting(&self, group: &Group) -> Option<u64> {
+        let near = self.running.packet_frames() / 2;
+        let number = self.log().number_of(|other| other.position + near >= group.position)?;
+        match self.log().read(&mut number.clone())? {
+            Next::Entry(other) if other.position <= group.position + near && other.clean_start => {
+                Some(number)
+            }
+            _ => None,
+        }
+    }
+
     /// Where a new listener begins: at a clean start, so far in the past as the burst reaches.
     pub fn begin(&self) -> Cursor<Group> {
         let log = self.log();
@@ -208,6 +227,8 @@ pub struct Encode {
     line: Line,
     grouped: (Grouper, Writer<Group>),
     prompt: (Grouper, Writer<Group>),
+    /// Where the container knows chains.
+    chained: Option<(Grouper, Writer<Group>)>,
     running: Arc<Running>,
     all: Map,
 }
@@ -239,6 +260,9 @@ impl Encode {
         let limits = Limits { entries: LOG_PACKETS, span: kept, bytes: LOG_BYTES };
         let (writer, log) = spread_log(limits);
         let (prompt_writer, prompt_log) = spread_log(limits);
+        let (chained_writer, chained_log) = spread_log(limits);
+        let can_be_chained = plan.key.suffix.can_be_chained();
+        let chained = can_be_chained.then(|| (Grouper::chained(format, span(plan.flush)), chained_writer));
         let outlet =
             |grouper: &Grouper, log| Outlet { head: grouper.head(), log, readers: AtomicU64::new(0) };
         let running = Arc::new(Running {
@@ -247,13 +271,15 @@ impl Encode {
                 / u64::from(format.sample_rate.max(1)),
             grouped: outlet(&grouped, log),
             prompt: outlet(&prompt, prompt_log),
+            // There the head comes with the sound.
+            chained: Outlet { head: Bytes::new(), log: chained_log, readers: AtomicU64::new(0) },
             bytes: AtomicU64::new(0),
             packets: AtomicU64::new(0),
             left: Mutex::new(Instant::now()),
             plan,
         });
         let (grouped, prompt) = ((grouped, writer), (prompt, prompt_writer));
-        Ok(Self { programme, titles, line, grouped, prompt, running, all })
+        Ok(Self { programme, titles, line, grouped, prompt, chained, running, all })
     }
 
     /// What its listeners hold.
@@ -323,7 +349,7 @@ impl Encode {
     }
 
     fn take(&mut self, quantum: &Quantum, is_caught_up: bool) -> Result<()> {
-        let Self { line, grouped, prompt, running, titles, .. } = self;
+        let Self { line, grouped, prompt, chained, running, titles, .. } = self;
         let is_prompt_read = is_caught_up && running.prompt.readers.load(Ordering::Relaxed) > 0;
         let delivered = grouped.0.delivered();
         line.push(quantum, delivered, &mut |coded| {
@@ -331,6 +357,9 @@ impl Encode {
             running.bytes.fetch_add(coded.packet.bytes.len() as u64, Ordering::Relaxed);
             if is_prompt_read {
                 append(prompt, &coded, titles);
+            }
+            if let Some(chained) = chained {
+                append(chained, &coded, titles);
             }
             append(grouped, &coded, titles);
         })

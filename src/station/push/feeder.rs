@@ -173,7 +173,9 @@ impl Feeder {
 
     async fn feed(&mut self, link: Link, heard: Vec<u8>, password: &Secret) -> End {
         let key = self.live.key(Some(&self.settings.profile), self.settings.format);
-        let subscription = match key.and_then(|key| self.live.subscribe(&key, Cadence::Grouped)) {
+        let is_chained = self.settings.format.can_be_chained();
+        let cadence = if is_chained { Cadence::Chained } else { Cadence::Grouped };
+        let subscription = match key.and_then(|key| self.live.subscribe(&key, cadence)) {
             Ok(subscription) => subscription,
             Err(error) => return error.into(),
         };
@@ -197,15 +199,15 @@ impl Feeder {
             return error;
         }
         let mut cursor = source.begin();
+        let mut link = None;
         loop {
             tokio::select! {
                 next = cursor.next() => match next {
                     Next::Entry(group) => {
-                        let Group { bytes, title, .. } = &group;
-                        if let Err(error) = self.write(&mut to, bytes).await {
+                        if let Err(error) = self.pass_on(&mut to, &group, &mut link).await {
                             return error;
                         }
-                        titles.heard(title);
+                        titles.heard(&group.title);
                     }
                     Next::Missed(_) => return lost("the server takes the sound too slowly"),
                     Next::Closed => return lost("the encoding ended"),
@@ -213,6 +215,18 @@ impl Feeder {
                 () = titles.turn() => {}
             }
         }
+    }
+
+    /// A group, and before it what leads to its link of a chain.
+    async fn pass_on(&self, to: &mut WriteHalf<Link>, group: &Group, link: &mut Option<u64>) -> Result<()> {
+        if let Some(next) = group.link.as_deref().filter(|next| Some(next.number) != *link) {
+            if link.is_some() {
+                self.write(to, &next.farewell).await?;
+            }
+            self.write(to, &next.head).await?;
+            *link = Some(next.number);
+        }
+        self.write(to, &group.bytes).await
     }
 
     async fn write(&self, to: &mut WriteHalf<Link>, bytes: &[u8]) -> Result<()> {

@@ -123,9 +123,9 @@ fn audio_info(encoding: &EncoderSettings) -> String {
     info
 }
 
-/// Whether a server can be told titles of such a stream beside it. Opus and FLAC carry their own.
+/// Whether a server is told titles of such a stream beside it. Ogg carries its own.
 pub const fn takes_titles(format: Suffix) -> bool {
-    matches!(format, Suffix::Mp3 | Suffix::Aac | Suffix::Ogg)
+    format.has_icy()
 }
 
 /// What a server answers.
