@@ -28,6 +28,8 @@ missing_packages() {
         command -v ffmpeg >/dev/null || echo ffmpeg
         # The page is tested in a real browser, and its parts alone by node.
         command -v chromium >/dev/null || echo chromium
+        # Streams over HTTP/2.
+        command -v curl >/dev/null || echo curl
         # Live sound is sent to a server.
         command -v icecast2 >/dev/null || echo icecast2
         command -v openssl >/dev/null || echo openssl

@@ -40,7 +40,7 @@ const LIVE: [&str; 20] = [
 ];
 
 /// Tables all of whose keys are like that.
-const LIVE_TABLES: [&str; 3] = ["access.limits.", "analysis.", "live.push."];
+const LIVE_TABLES: [&str; 4] = ["access.limits.", "analysis.", "live.", "profile."];
 
 /// Knows where the configuration came from and what is in force.
 pub struct Reloader {
@@ -115,6 +115,9 @@ impl Reloader {
         if let Some(effects) = other_effects {
             self.parts.station.processing().set_effects(effects.clone())?;
         }
+        if new.live != self.current.live {
+            self.parts.station.live().apply(new.live.clone());
+        }
         self.parts.station.pushes().apply(&new.push)?;
         // What an operator set by hand stays until the file says something else.
         if new.log != self.current.log {
@@ -126,7 +129,7 @@ impl Reloader {
         self.current.log = new.log;
         self.current.library = new.library;
         self.current.analysis = new.analysis;
-        self.current.push = new.push;
+        (self.current.live, self.current.push) = (new.live, new.push);
         let access::Settings { mode, jwt: access::Jwt { jwks_url, .. }, .. } = &self.current.access;
         let jwt = access::Jwt { jwks_url: jwks_url.clone(), ..new.access.jwt };
         self.current.access = access::Settings { mode: *mode, jwt, ..new.access };

@@ -57,7 +57,7 @@ impl Pulled {
         if changes != self.changes {
             self.changes = changes;
             let Ticket { follows, source, .. } = &self.ticket;
-            self.moving = follows.and_then(|suffix| live.successor(source, suffix));
+            self.moving = live.successor(source, *follows);
         }
         let Some(to) = self.moving.take() else { return false };
         match to.meeting(group) {

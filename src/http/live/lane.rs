@@ -308,7 +308,8 @@ impl Lane {
         }
     }
 
-    /// Another profile was chosen: those who follow it begin to go over where their codec allows.
+    /// Another profile was chosen, or one is another now: those whom it concerns begin to go over where their
+    /// codec allows.
     fn follow_choice(&mut self) {
         let live = self.station.live();
         let changes = live.changes();
@@ -317,7 +318,7 @@ impl Lane {
         }
         self.changes = changes;
         for seat in self.seats.iter_mut().flatten() {
-            seat.moving = seat.follows.and_then(|suffix| live.successor(&seat.source, suffix));
+            seat.moving = live.successor(&seat.source, seat.follows);
         }
     }
 }

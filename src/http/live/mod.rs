@@ -105,7 +105,7 @@ fn wants_titles(headers: &HeaderMap) -> bool {
 fn describe(site: &Site, wish: &Wish, icy: bool, headers: &mut HeaderMap) -> Result<(), Problem> {
     let live = site.station.live();
     let key = live.key(wish.profile.as_deref(), wish.suffix)?;
-    let encoding = live.profile(&key.profile)?.1.encoding_in(wish.suffix.codec());
+    let encoding = live.profile(&key.profile)?.encoding_in(wish.suffix.codec());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(wish.suffix.content_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
     // A player must not look for its end, nor for a part of it.

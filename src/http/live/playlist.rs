@@ -18,7 +18,8 @@ use crate::station::live::Suffix;
 /// Which stream, by the same query as the rest: `format=`, `profile=`; without them what most players know.
 pub async fn m3u(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     let url = stream_url(&site, &request)?;
-    let name = &site.station.live().settings().name;
+    let settings = site.station.live().settings();
+    let name = &settings.name;
     let text = format!("#EXTM3U\n#EXTINF:-1,{name}\n{url}\n");
     Ok(file("audio/x-mpegurl", text))
 }
@@ -26,7 +27,8 @@ pub async fn m3u(State(site): State<Arc<Site>>, request: Request) -> Result<Resp
 /// The same for players that like it the other way.
 pub async fn pls(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     let url = stream_url(&site, &request)?;
-    let name = &site.station.live().settings().name;
+    let settings = site.station.live().settings();
+    let name = &settings.name;
     let text = format!("[playlist]\nNumberOfEntries=1\nFile1={url}\nTitle1={name}\nLength1=-1\nVersion=2\n");
     Ok(file("audio/x-scpls", text))
 }
@@ -44,7 +46,7 @@ fn stream_url(site: &Site, request: &Request) -> Result<String, Problem> {
     let wanted = address::playlist(request.uri().query().unwrap_or(""))?;
     let path = match &wanted.profile {
         Some(name) => {
-            let (name, profile) = site.station.live().profile(name)?;
+            let profile = site.station.live().profile(name)?;
             let suffix = wanted.suffix.unwrap_or(Suffix::of(profile.codec));
             format!("/live/{name}.{}", suffix.as_str())
         }

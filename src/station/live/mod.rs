@@ -10,14 +10,16 @@ mod line;
 mod presets;
 mod profile;
 mod rendition;
+mod running;
 #[cfg(test)]
 mod tests;
 mod titles;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 pub use chain::Link;
 pub use group::Group;
@@ -34,7 +36,8 @@ use crate::tools::lock::lock;
 use crate::tools::spread::Log;
 use crate::tools::tasks::Crew;
 use line::Recipe;
-use rendition::{Encode, Map, Plan};
+use rendition::{Encode, Plan};
+use running::Map;
 use titles::Titles;
 
 /// `[live]` and `[profile.NAME]`.
@@ -84,10 +87,10 @@ pub struct Material {
 /// Everything about live listening.
 #[derive(Debug)]
 pub struct Live {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
     /// The profile of those who do not ask for one.
     chosen: Mutex<Arc<str>>,
-    /// Counts changes of it.
+    /// Counts changes of it, and of what profiles are.
     changes: AtomicU64,
     titles: Arc<Titles>,
     title_lines: Mutex<Burst>,
@@ -105,11 +108,11 @@ impl Live {
         }
         Self {
             chosen: Mutex::new(known.unwrap_or(FIRST).into()),
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             changes: AtomicU64::new(0),
             titles: Arc::default(),
             title_lines: Mutex::default(),
-            running: Arc::new(Mutex::new(HashMap::new())),
+            running: Map::default(),
             material: OnceLock::new(),
             threads: Crew::default(),
         }
@@ -122,8 +125,25 @@ impl Live {
     }
 
     /// `[live]` and the profiles.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Takes on other settings. Renditions that are made in another way now go on for those who listen, until
+    /// these have gone over to the new ones; who comes gets the new ones.
+    pub fn apply(&self, settings: Settings) {
+        let is_gone = !settings.profiles.contains_key(&*self.chosen());
+        self.settings.store(Arc::new(settings));
+        if is_gone {
+            let profile = std::mem::replace(&mut *lock(&self.chosen), FIRST.into());
+            tracing::warn!(event = "profile_gone", %profile, "the chosen profile is not configured any more");
+        }
+        let Some(material) = self.material.get() else { return };
+        let renewed =
+            lock(&self.running).retire(|plan| self.plan(&plan.key, material).ok().as_ref() != Some(plan));
+        if renewed > 0 || is_gone {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// The profile of those who do not ask for one.
@@ -131,7 +151,7 @@ impl Live {
         lock(&self.chosen).clone()
     }
 
-    /// How often another profile was chosen: who follows it looks here.
+    /// How often another profile was chosen, or one became another: who listens looks here.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
@@ -141,23 +161,23 @@ impl Live {
     /// # Errors
     /// [`Kind::NotFound`] for one that does not exist.
     pub fn choose(&self, profile: &str) -> Result<()> {
-        let (name, _) = self.profile(profile)?;
+        self.profile(profile)?;
         let mut chosen = lock(&self.chosen);
-        if **chosen != *name {
-            *chosen = name.into();
+        if **chosen != *profile {
+            *chosen = profile.into();
             self.changes.fetch_add(1, Ordering::Release);
         }
         Ok(())
     }
 
-    /// A profile, under the name that it has.
+    /// A profile.
     ///
     /// # Errors
     /// [`Kind::NotFound`], naming those there are.
-    pub fn profile(&self, name: &str) -> Result<(&str, &Profile)> {
-        let found = self.settings.profiles.get_key_value(name);
-        found.map(|(name, profile)| (name.as_str(), profile)).ok_or_else(|| {
-            let names: Vec<&str> = self.settings.profiles.keys().map(String::as_str).collect();
+    pub fn profile(&self, name: &str) -> Result<Profile> {
+        let settings = self.settings.load();
+        settings.profiles.get(name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = settings.profiles.keys().map(String::as_str).collect();
             let shown: String = name.chars().take(40).collect();
             Error::new(Kind::NotFound, format!("no profile {shown:?}: there are {}", names.join(", ")))
         })
@@ -169,7 +189,7 @@ impl Live {
     /// [`Kind::NotFound`] for a profile that does not exist.
     pub fn key(&self, profile: Option<&str>, suffix: Suffix) -> Result<Key> {
         let profile = match profile {
-            Some(name) => self.profile(name)?.0.into(),
+            Some(name) => self.profile(name).map(|_| name.into())?,
             None => self.chosen(),
         };
         Ok(Key { profile, suffix })
@@ -192,26 +212,37 @@ impl Live {
             return Ok(running.subscribe(cadence));
         }
         let running = self.start(key, material)?;
-        map.insert(key.clone(), running.clone());
+        map.insert(running.clone());
         Ok(running.subscribe(cadence))
     }
 
-    /// What a listener who follows the chosen profile should go over to, if it can: another rendition whose
-    /// packets can follow those of its own.
-    pub fn successor(&self, now: &Subscription, suffix: Suffix) -> Option<Subscription> {
-        let key = self.key(None, suffix).ok()?;
-        let encoding = self.profile(&key.profile).ok()?.1.encoding_in(suffix.codec());
-        let old = now.running.encoding();
+    /// What a listener should go over to, if it can: another rendition whose packets can follow those of its
+    /// own. That is one of the chosen profile for those who follow it, else of the same profile, which may have
+    /// become another.
+    pub fn successor(&self, now: &Subscription, follows: Option<Suffix>) -> Option<Subscription> {
+        let old = &now.running;
+        let key = match follows {
+            Some(suffix) => self.key(None, suffix).ok()?,
+            None => old.plan.key.clone(),
+        };
+        let (encoding, before) =
+            (self.profile(&key.profile).ok()?.encoding_in(key.suffix.codec()), old.encoding());
         let is_alike = (encoding.sample_rate, encoding.channels, encoding.bit_depth, encoding.aac_profile)
-            == (old.sample_rate, old.channels, old.bit_depth, old.aac_profile);
-        let can_follow = suffix.can_be_spliced() && is_alike && key != now.running.plan.key;
+            == (before.sample_rate, before.channels, before.bit_depth, before.aac_profile);
+        let is_other = key != old.plan.key || !self.is_current(old);
+        let can_follow = key.suffix.can_be_spliced() && is_alike && is_other;
         // Without a thread for the new encoding the listener keeps what it has.
         can_follow.then(|| self.subscribe(&key, now.cadence()).ok()).flatten()
     }
 
-    fn start(&self, key: &Key, material: &Material) -> Result<Arc<Running>> {
-        let (_, profile) = self.profile(&key.profile)?;
-        let Settings { flush, burst, lag, idle, dither, .. } = self.settings;
+    /// Whether whoever comes would get this one.
+    pub fn is_current(&self, running: &Arc<Running>) -> bool {
+        lock(&self.running).get(&running.plan.key).is_some_and(|current| Arc::ptr_eq(current, running))
+    }
+
+    fn plan(&self, key: &Key, material: &Material) -> Result<Plan> {
+        let profile = self.profile(&key.profile)?;
+        let Settings { flush, burst, lag, idle, dither, .. } = **self.settings.load();
         let rate = material.sample_rate;
         let recipe = Recipe {
             capture_rate: rate,
@@ -224,7 +255,11 @@ impl Live {
             dither,
             encoding: profile.encoding_in(key.suffix.codec()),
         };
-        let plan = Plan { key: key.clone(), recipe, flush, burst, lag, idle };
+        Ok(Plan { key: key.clone(), recipe, flush, burst, lag, idle })
+    }
+
+    fn start(&self, key: &Key, material: &Material) -> Result<Arc<Running>> {
+        let plan = self.plan(key, material)?;
         let encode = Encode::new(
             plan,
             material.wall.now_ms(),
@@ -241,12 +276,12 @@ impl Live {
 
     /// Withdraws what was encoded before the epoch, and refuses what still will be.
     pub fn begin_epoch(&self, epoch: u64) {
-        lock(&self.running).values().for_each(|running| running.begin_epoch(epoch));
+        lock(&self.running).all().for_each(|running| running.begin_epoch(epoch));
     }
 
     /// Those that run now, by name.
     pub fn list(&self) -> Vec<Arc<Running>> {
-        let mut list: Vec<_> = lock(&self.running).values().cloned().collect();
+        let mut list: Vec<_> = lock(&self.running).all().cloned().collect();
         list.sort_by(|one, other| one.plan.key.cmp(&other.plan.key));
         list
     }

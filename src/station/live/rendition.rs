@@ -2,7 +2,6 @@
 //! them to two logs: in groups, for those who want a cheap and steady stream, and one by one, for those who
 //! want to hear it soonest. The second is only written while somebody reads it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use super::group::{Group, Grouper};
 use super::line::{Coded, Line, Recipe};
 use super::profile::Suffix;
+use super::running::Map;
 use super::titles::Titles;
 use crate::audio::Quantum;
 use crate::codec::EncoderSettings;
@@ -56,7 +56,7 @@ pub enum Cadence {
 }
 
 /// What a rendition is made with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Which.
     pub key: Key,
@@ -217,9 +217,6 @@ impl Drop for Subscription {
     }
 }
 
-/// The running renditions, by key.
-pub type Map = Arc<Mutex<HashMap<Key, Arc<Running>>>>;
-
 /// The work of one rendition's thread.
 pub struct Encode {
     programme: Log<Quantum>,
@@ -339,13 +336,13 @@ impl Encode {
         if self.running.is_wanted() {
             return false;
         }
-        map.remove(&self.running.plan.key);
+        map.remove(&self.running);
         true
     }
 
     /// Takes itself off the list, so that whoever comes starts it anew.
     fn withdraw(&self) {
-        lock(&self.all).remove(&self.running.plan.key);
+        lock(&self.all).remove(&self.running);
     }
 
     fn take(&mut self, quantum: &Quantum, is_caught_up: bool) -> Result<()> {

@@ -97,7 +97,7 @@ impl Feeder {
     }
 
     fn tell(&mut self, end: &End, wait: Duration) {
-        if end.cause == Cause::Method {
+        if end.cause == Cause::Again {
             return;
         }
         self.figures.failed(&end.reason, self.wall.now_ms());
@@ -134,13 +134,14 @@ impl Feeder {
     /// Connects and is let in. In the middle is what the server said beyond that.
     async fn introduce(&mut self) -> std::result::Result<(Link, Vec<u8>, Secret), End> {
         let password = self.settings.find_password()?;
-        let (_, profile) = self.live.profile(&self.settings.profile)?;
+        let profile = self.live.profile(&self.settings.profile)?;
+        let live_settings = self.live.settings();
         let encoding = profile.encoding_in(self.settings.format.codec());
         let mut link = link::connect(&self.target, self.stall()).await?;
         let introduction = Introduction {
             settings: &self.settings,
             target: &self.target,
-            station_name: &self.live.settings().name,
+            station_name: &live_settings.name,
             encoding: &encoding,
         };
         let head = introduction.head(self.method, &password);
@@ -159,11 +160,11 @@ impl Feeder {
     fn refusal(&mut self, status: u16, reason: String) -> End {
         let cause = match status {
             401 => Cause::Refused,
-            400 | 405 | 501 if self.method == Method::Put => Cause::Method,
+            400 | 405 | 501 if self.method == Method::Put => Cause::Again,
             _ => Cause::Passing,
         };
         // After a failure of the older method the newer one is first again: the server may have changed.
-        self.method = if cause == Cause::Method { Method::Source } else { Method::Put };
+        self.method = if cause == Cause::Again { Method::Source } else { Method::Put };
         End::before(cause, reason)
     }
 
@@ -186,31 +187,50 @@ impl Feeder {
         tracing::info!(event = "push_connected", push, rendition, "the server takes the sound");
         let (from, to) = split(link);
         let reason = tokio::select! {
-            error = self.send(to, &subscription, password) => error.chain(),
+            end = self.send(to, subscription, password) => match end {
+                Ok(()) => {
+                    let end = End::before(Cause::Again, "the profile changed");
+                    return End { lasted: began.elapsed(), ..end };
+                }
+                Err(error) => error.chain(),
+            },
             reason = hear(from, heard) => reason,
         };
         End { cause: Cause::Passing, reason, lasted: began.elapsed() }
     }
 
-    /// Sends groups, and titles beside them, until it cannot.
-    async fn send(&self, mut to: WriteHalf<Link>, source: &Subscription, password: &Secret) -> Error {
+    /// Sends groups, and titles beside them, until it cannot, or until its profile has become another one that
+    /// the server has to be told of anew.
+    async fn send(&self, mut to: WriteHalf<Link>, mut source: Subscription, password: &Secret) -> Result<()> {
         let mut titles = Titles::new(self, password);
-        if let Err(error) = self.write(&mut to, &source.head()).await {
-            return error;
-        }
+        self.write(&mut to, &source.head()).await?;
+        let mut changes = self.live.changes();
+        let mut moving = None;
         let mut cursor = source.begin();
         let mut link = None;
         loop {
             tokio::select! {
                 next = cursor.next() => match next {
                     Next::Entry(group) => {
-                        if let Err(error) = self.pass_on(&mut to, &group, &mut link).await {
-                            return error;
+                        if self.live.changes() != changes {
+                            changes = self.live.changes();
+                            moving = self.live.successor(&source, None);
+                            if moving.is_none() && !self.live.is_current(&source.running) {
+                                return Ok(());
+                            }
                         }
+                        if let Some(number) = moving.as_ref().and_then(|next: &Subscription| next.meeting(&group))
+                            && let Some(next) = moving.take()
+                        {
+                            cursor = next.log().from_number(number);
+                            source = next;
+                            continue;
+                        }
+                        self.pass_on(&mut to, &group, &mut link).await?;
                         titles.heard(&group.title);
                     }
-                    Next::Missed(_) => return lost("the server takes the sound too slowly"),
-                    Next::Closed => return lost("the encoding ended"),
+                    Next::Missed(_) => return Err(lost("the server takes the sound too slowly")),
+                    Next::Closed => return Err(lost("the encoding ended")),
                 },
                 () = titles.turn() => {}
             }

@@ -25,8 +25,8 @@ pub enum Cause {
     Passing,
     /// The server does not accept who sends.
     Refused,
-    /// The server does not know the method: another one may do, at once.
-    Method,
+    /// Nothing is wrong with the server: to be tried in another way, at once.
+    Again,
 }
 
 /// What one push has been through.
@@ -58,7 +58,7 @@ impl Patience {
             self.refused.reset();
         }
         let longest = match cause {
-            Cause::Method => return Duration::ZERO,
+            Cause::Again => return Duration::ZERO,
             Cause::Passing => self.passing.wait(),
             Cause::Refused => self.refused.wait(),
         };
@@ -111,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_password_is_tried_again_slowly_and_another_method_at_once() {
+    fn a_wrong_password_is_tried_again_slowly_and_another_way_at_once() {
         let mut patience = Patience::default();
         assert!(patience.wait(Cause::Refused, Duration::ZERO, 0) >= REFUSED_FIRST / 2);
-        assert_eq!(patience.wait(Cause::Method, Duration::ZERO, u32::MAX), Duration::ZERO);
+        assert_eq!(patience.wait(Cause::Again, Duration::ZERO, u32::MAX), Duration::ZERO);
         let waits = (0..9).map(|_| patience.wait(Cause::Refused, Duration::ZERO, u32::MAX));
         assert_eq!(waits.max(), Some(REFUSED_LONGEST));
     }
