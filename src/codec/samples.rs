@@ -17,9 +17,10 @@ pub fn tamed(samples: &[f32], out: &mut Vec<f32>) {
 /// A sample as an integer of `bits` bits, at most 24. +1 itself is one step beyond the highest integer,
 /// and becomes that.
 pub fn to_integer(sample: f32, bits: u8) -> i32 {
-    // A float holds 24 bits exactly, so neither the product nor the cast loses anything.
-    let scale = (1_i32 << (bits - 1)) as f32;
-    let value = (tame(sample) * scale).round() as i32;
+    // In f64 neither the product nor the sum loses anything, so that cutting off rounds. `round` is a call on
+    // processors whose newer instructions may not be counted on.
+    let value = f64::from(tame(sample)) * f64::from(1_i32 << (bits - 1));
+    let value = (value + 0.5_f64.copysign(value)) as i32;
     value.min((1 << (bits - 1)) - 1)
 }
 
