@@ -109,7 +109,8 @@ impl Work {
         let (rate, channels) = (settings.sample_rate.to_string(), settings.channels.to_string());
         let bitrate = format!("{}k", settings.bitrate());
         let mut process = confine::command("ffmpeg")?
-            .args(["-hide_banner", "-loglevel", "quiet", "-fflags", "nobuffer"])
+            // It need not look at what it is told; with "nobuffer" it would, and throw away what it looked at.
+            .args(["-hide_banner", "-loglevel", "quiet", "-probesize", "32", "-analyzeduration", "0"])
             .args(["-f", "f32le", "-ar", &rate, "-ac", &channels, "-i", "pipe:0"])
             .args(["-codec:a", "aac", "-b:a", &bitrate, "-f", "adts", "-flush_packets", "1", "pipe:1"])
             .stdin(Stdio::piped())
