@@ -79,9 +79,9 @@ fn a_connection_is_told_as_it_is() {
     let mut stream = daemon.stream("?encoding=s16");
     stream.frames(3);
     let first = connection(&daemon.get(STATS), &stream.id);
-    let expected = "bytes_sent connected_at errors_count frames_sent id ip_address last_heartbeat path user_agent user_id";
+    let expected = "bytes_sent connected_at errors_count frames_sent id ip_address kind last_heartbeat path user_agent user_id";
     assert_eq!(fields(&first), expected.split_whitespace().collect());
-    assert_eq!(first["path"], "/api/audio/stream");
+    assert_eq!((&first["path"], &first["kind"]), (&"/api/audio/stream".into(), &"sse".into()));
     assert_eq!((&first["ip_address"], &first["user_agent"]), (&"127.0.0.1".into(), &"unknown".into()));
     assert_eq!((&first["user_id"], &first["errors_count"]), (&Value::Null, &0.into()));
     let time =
