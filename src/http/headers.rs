@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderValue};
 /// What the page may do: load from here and talk to here. Nothing inline, nothing from elsewhere, and no
 /// foreign page around it.
 const PAGE: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
 );
 /// An answer that is no page does nothing, should a browser take it for one. Sound has no policy: browsers
 /// play what is opened by itself in a page of their own making, and would not under this.
