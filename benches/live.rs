@@ -178,7 +178,8 @@ fn start_talasd(dir: &Path) -> (Server, thread::JoinHandle<u64>) {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/talas-demo.flac");
     let text = format!(
         "http.listen = [\"127.0.0.1:0\"]\ncontrol.socket = {:?}\n\
-         access.limits.address = {{ new_streams_per_s = 1000000, streams = 1000000 }}\n[capture.file]\npath = {demo:?}\n\
+         access.limits.address = {{ requests_per_s = 1000000, \
+         new_streams_per_s = 1000000, streams = 1000000 }}\n[capture.file]\npath = {demo:?}\n\
          [profile.bench]\ncodec = \"mp3\"\nbitrate_kbps = 128\nsample_rate = 44100\n",
         dir.join("talasd.sock")
     );
