@@ -333,8 +333,7 @@ impl Pattern {
         if length < PAGED_LEAST_BYTES || !page_cache::holds(&due.file, start, length) {
             return Ok(None);
         }
-        if !due.is_begun && !self.promise.is_kept(&due.file, self.changed)? {
-            due.is_stale = true;
+        if !due.is_begun && self.finds_stale(due)? {
             return Ok(Some(Offer::Nothing));
         }
         let sent = due.file.send(&**socket, &due.head, &(start..start + length));
@@ -346,6 +345,12 @@ impl Pattern {
         let offered = due.head.len() + usize::try_from(length).unwrap_or(usize::MAX);
         due.took(written);
         Ok(Some(Offer::Written { is_all: written == offered }))
+    }
+
+    /// Looks, before anything is sent, whether the file is the one that the head is about, and notes if not.
+    fn finds_stale(&self, due: &mut Due) -> io::Result<bool> {
+        due.is_stale = !self.promise.is_kept(&due.file, self.changed)?;
+        Ok(due.is_stale)
     }
 
     /// As [`Self::offer`], for what a disk has to be waited for.
@@ -374,8 +379,7 @@ impl Pattern {
     fn write(&self, socket: &SockRef<'_>, due: &mut Due, bytes: &[u8]) -> io::Result<Offer> {
         if due.is_begun {
             self.promise.check(&due.file)?;
-        } else if !self.promise.is_kept(&due.file, self.changed)? {
-            due.is_stale = true;
+        } else if self.finds_stale(due)? {
             return Ok(Offer::Nothing);
         }
         if bytes.is_empty() {
