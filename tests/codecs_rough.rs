@@ -5,7 +5,7 @@
 mod sound;
 
 use sound::*;
-use talasd::codec::{AacProfile, Codec, EncoderSettings, Packet, encoder};
+use talasd::codec::{AacProfile, Codec, EncoderSettings, Format, Packet, encoder};
 use talasd::mux::{Container, muxer};
 
 /// Every codec, and HE-AAC, as a listener would have them.
@@ -161,17 +161,23 @@ fn every_rate_and_channel_count_is_heard_by_ffmpeg() {
     }
 }
 
+/// Two seconds of noise, and what HE-AAC makes of it.
+fn he_aac(profile: AacProfile) -> (Sound, Format, Vec<Packet>) {
+    let mut settings = EncoderSettings::new(Codec::Aac, 44_100, 2);
+    settings.aac_profile = profile;
+    settings.bitrate_kbps = Some(48);
+    let noise = Sound { samples: noise(2 * 2 * 44_100, 0.3), sample_rate: 44_100, channels: 2 };
+    let (format, packets) = packets(&settings, &noise);
+    (noise, format, packets)
+}
+
 #[test]
 fn he_aac_has_its_upper_half() {
     if !cfg!(feature = "aac-fdk") {
         return;
     }
     for profile in [AacProfile::He, AacProfile::HeV2] {
-        let mut settings = EncoderSettings::new(Codec::Aac, 44_100, 2);
-        settings.aac_profile = profile;
-        settings.bitrate_kbps = Some(48);
-        let noise = Sound { samples: noise(2 * 2 * 44_100, 0.3), sample_rate: 44_100, channels: 2 };
-        let (format, packets) = packets(&settings, &noise);
+        let (noise, format, packets) = he_aac(profile);
         let stream = muxed(Container::Adts, &format, &packets);
         let decoded = by_ffmpeg(&stream, 44_100, 2);
         // The core ends at a quarter of the rate: what is above it comes from SBR.
@@ -188,11 +194,7 @@ fn he_aac_can_be_begun_with_at_every_packet() {
         return;
     }
     for profile in [AacProfile::He, AacProfile::HeV2] {
-        let mut settings = EncoderSettings::new(Codec::Aac, 44_100, 2);
-        settings.aac_profile = profile;
-        settings.bitrate_kbps = Some(48);
-        let noise = Sound { samples: noise(2 * 2 * 44_100, 0.3), sample_rate: 44_100, channels: 2 };
-        let (format, packets) = packets(&settings, &noise);
+        let (_, format, packets) = he_aac(profile);
         // One for each place that a header could be missing from.
         for start in 10..20 {
             assert!(packets[start].clean_start);
